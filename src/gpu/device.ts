@@ -1,0 +1,66 @@
+import { DeviceLostError, GpuError, UnsupportedDeviceError } from './errors.ts';
+
+/** What the program says about the adapter it runs on. */
+export interface AdapterDescription {
+  readonly vendor: string;
+  readonly architecture: string;
+  readonly description: string;
+  /** True for a CPU driver such as llvmpipe or SwiftShader. */
+  readonly software: boolean;
+}
+
+/** A device with its adapter's limits, and the one owner of its `lost` and `uncapturederror` events. */
+export class Gpu implements Disposable {
+  readonly device: GPUDevice;
+  readonly adapter: AdapterDescription;
+  #failure: GpuError | undefined;
+
+  constructor(device: GPUDevice, adapter: AdapterDescription) {
+    this.device = device;
+    this.adapter = adapter;
+    device.addEventListener('uncapturederror', (event) => {
+      this.#failure ??= new GpuError(`the device reported: ${event.error.message}`);
+    });
+    void device.lost.then((info) => {
+      this.#failure ??= new DeviceLostError(`the GPU device was lost (${info.reason}): ${info.message}`);
+    });
+  }
+
+  /** Throws the first error that the device reported outside any error scope: results after it cannot be trusted. */
+  check(): void {
+    if (this.#failure) throw this.#failure;
+  }
+
+  destroy(): void {
+    this.device.destroy();
+  }
+
+  [Symbol.dispose](): void {
+    this.destroy();
+  }
+}
+
+const OPTIONAL_FEATURES: readonly GPUFeatureName[] = ['timestamp-query', 'subgroups'];
+
+/** Limits raised to what the adapter has; kernels and buffers check their own needs against the device. */
+const RAISED_LIMITS = ['maxBufferSize', 'maxStorageBufferBindingSize', 'maxStorageBuffersPerShaderStage'] as const;
+
+/**
+ * Opens a device on the default adapter of `gpu`.
+ *
+ * @throws UnsupportedDeviceError when there is no adapter
+ */
+export async function openGpu(gpu: GPU): Promise<Gpu> {
+  const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
+  if (!adapter) {
+    throw new UnsupportedDeviceError(
+      'no WebGPU adapter was found. Install a GPU driver with Vulkan, Metal or D3D12 support, or a software one (Debian: mesa-vulkan-drivers from bookworm-backports).',
+    );
+  }
+  const requiredLimits = Object.fromEntries(RAISED_LIMITS.map((name) => [name, adapter.limits[name]]));
+  const requiredFeatures = OPTIONAL_FEATURES.filter((feature) => adapter.features.has(feature));
+  const device = await adapter.requestDevice({ requiredLimits, requiredFeatures });
+  const { vendor, architecture, description } = adapter.info;
+  const software = /llvmpipe|swiftshader|lavapipe|software/i.test(`${vendor} ${architecture} ${description}`);
+  return new Gpu(device, { vendor, architecture, description, software });
+}
