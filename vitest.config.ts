@@ -1,11 +1,9 @@
 import { defineConfig } from 'vitest/config';
+import { driverEnvironment, driverFile } from './scripts/setup/drivers.js';
 
-/** The software Vulkan drivers that every GPU test runs on. `scripts/test.js` says which of them this machine has. */
-const drivers: Record<string, string> = {
-  lavapipe: '/usr/share/vulkan/icd.d/lvp_icd.json',
-  swiftshader: '/usr/lib/chromium/vk_swiftshader_icd.json',
-};
-const shared = { pool: 'forks' as const, testTimeout: 300_000, hookTimeout: 120_000, fileParallelism: false };
+const shared = { pool: 'forks' as const, testTimeout: 300_000, hookTimeout: 120_000 };
+/** Tests that open a device: the drivers are multi-threaded, so one file at a time. */
+const sequential = { ...shared, fileParallelism: false };
 const gpuTests = [
   'test/kernels/**/*.test.ts',
   'test/e2e/**/*.test.ts',
@@ -13,24 +11,19 @@ const gpuTests = [
   'test/calibrate/**/*.test.ts',
   'test/gpu/**/*.test.ts',
 ];
+/** These start the built command, which opens the device itself. */
+const commandTests = ['test/cli/**/*.test.ts'];
+const lavapipe = driverEnvironment(driverFile('lavapipe'));
+const swiftshader = driverEnvironment(driverFile('swiftshader'));
 
+/** Every test file belongs to a project: what is not named above is `plain`. */
 export default defineConfig({
   test: {
     projects: [
-      {
-        extends: true,
-        test: {
-          ...shared,
-          name: 'plain',
-          include: ['test/**/*.test.ts'],
-          exclude: [...gpuTests, 'test/cli/**', 'test/page/**'],
-          fileParallelism: true,
-        },
-      },
-      ...Object.entries(drivers).map(([name, icd]) => ({
-        extends: true as const,
-        test: { ...shared, name, include: gpuTests, env: { VK_ICD_FILENAMES: icd, VK_DRIVER_FILES: icd } },
-      })),
+      { test: { ...shared, name: 'plain', include: ['test/**/*.test.ts'], exclude: [...gpuTests, ...commandTests] } },
+      { test: { ...sequential, name: 'lavapipe', include: gpuTests, env: lavapipe } },
+      { test: { ...sequential, name: 'swiftshader', include: gpuTests, env: swiftshader } },
+      { test: { ...sequential, name: 'cli', include: commandTests, env: lavapipe } },
     ],
   },
 });

@@ -1,0 +1,212 @@
+"""Train the embedded sample from nothing and write models/sample/{config.json,model.safetensors}.
+
+Deterministic: fixed seeds, deterministic kernels, WORKERS processes of one thread each. The training images are drawn first and kept
+in memory.
+"""
+import argparse
+import json
+import math
+import multiprocessing
+import os
+import time
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+import draw
+import model
+import preprocess
+from tensors import write_safetensors
+
+WORKERS = 3
+TRAIN_IMAGES = 32768
+BATCH = 192
+EPOCHS = 24
+LEARNING_RATE = 1.5e-3
+WEIGHT_DECAY = 0.05
+WARMUP = 0.06
+SEED = 7
+
+
+def training_image(index):
+    image, label = draw.draw_image('train', index)
+    return np.asarray(preprocess.centre_crop(preprocess.resized(image), preprocess.RESIZED)), label
+
+
+def training_set(cache):
+    """uint8 images [TRAIN_IMAGES, 71, 71, 3] and their labels."""
+    if cache and os.path.exists(cache):
+        stored = np.load(cache)
+        return stored['images'], stored['labels']
+    with multiprocessing.Pool(WORKERS) as pool:
+        images, labels = zip(*pool.imap(training_image, range(TRAIN_IMAGES), chunksize=256))
+    images, labels = np.stack(images), np.array(labels)
+    if cache:
+        np.savez(cache, images=images, labels=labels)
+    return images, labels
+
+
+def augmented(images, random):
+    """A random 64 x 64 window of each image, turned, mirrored, its channels permuted, its brightness and contrast changed."""
+    margin = preprocess.RESIZED - preprocess.CROP
+    crops = np.empty((len(images), preprocess.CROP, preprocess.CROP, 3), np.float32)
+    for index, image in enumerate(images):
+        top, left = random.randint(0, margin + 1, 2)
+        view = image[top:top + preprocess.CROP, left:left + preprocess.CROP]
+        if random.randint(2):
+            view = view[:, ::-1]
+        crops[index] = np.rot90(view, random.randint(4))[:, :, random.permutation(3)]
+    gain = random.uniform(0.85, 1.15, (len(images), 1, 1, 3))
+    shift = random.uniform(-15, 15, (len(images), 1, 1, 3))
+    return preprocess.normalised(np.clip(crops * gain + shift, 0, 255))
+
+
+def learning_rate(progress):
+    if progress < WARMUP:
+        return LEARNING_RATE * progress / WARMUP
+    return LEARNING_RATE * (0.005 + 0.995 * 0.5 * (1 + math.cos(math.pi * (progress - WARMUP) / (1 - WARMUP))))
+
+
+def parameter_groups(network):
+    """Weight decay for matrices only, as timm does."""
+    decayed, free = [], []
+    for name, parameter in network.named_parameters():
+        plain = parameter.ndim == 1 or name in ('cls_token', 'pos_embed')
+        (free if plain else decayed).append(parameter)
+    return [{'params': decayed, 'weight_decay': WEIGHT_DECAY}, {'params': free, 'weight_decay': 0.0}]
+
+
+def accuracy(network, pixels, labels):
+    with torch.no_grad():
+        logits = torch.cat([network(part) for part in torch.from_numpy(pixels).split(64)])
+    return float((logits.argmax(1).numpy() == labels).mean())
+
+
+def config():
+    classes = len(draw.LABELS)
+    return {
+        'architecture': 'deit_tiny_patch16_224',
+        'num_classes': classes,
+        'num_features': model.EMBED_DIM,
+        'global_pool': 'token',
+        'model_args': {
+            'patch_size': model.PATCH_SIZE,
+            'embed_dim': model.EMBED_DIM,
+            'depth': model.DEPTH,
+            'num_heads': model.NUM_HEADS,
+            'img_size': model.IMAGE_SIZE,
+        },
+        'pretrained_cfg': {
+            'input_size': [3, model.IMAGE_SIZE, model.IMAGE_SIZE],
+            'fixed_input_size': True,
+            'interpolation': 'bicubic',
+            'crop_pct': preprocess.CROP_PCT,
+            'crop_mode': 'center',
+            'mean': list(preprocess.MEAN),
+            'std': list(preprocess.STD),
+            'num_classes': classes,
+            'pool_size': None,
+            'first_conv': 'patch_embed.proj',
+            'classifier': 'head',
+            'label_names': draw.LABELS,
+            'license': 'apache-2.0',
+        },
+    }
+
+
+def flat(tensors):
+    return torch.cat([tensor.detach().reshape(-1) for tensor in tensors])
+
+
+def train_worker(rank, images, labels, exchange, barrier, results):
+    """One of WORKERS equal replicas. Each takes its slice of every batch; the gradients are averaged in the order of the ranks,
+    so that every replica makes the same step and the outcome does not depend on timing."""
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
+    torch.set_flush_denormal(True)
+    torch.manual_seed(SEED)
+    start = time.time()
+    eval_pixels, eval_labels = preprocess.load_folder(os.path.join(draw.sample_folder(), 'eval'))
+    network = model.VisionTransformer(len(draw.LABELS))
+    parameters = list(network.parameters())
+    optimizer = torch.optim.AdamW(parameter_groups(network), lr=LEARNING_RATE, betas=(0.9, 0.98))
+    share = BATCH // WORKERS
+    order_random = np.random.RandomState(SEED)
+    random = np.random.RandomState([SEED, rank])
+    steps, step = EPOCHS * (len(images) // BATCH), 0
+    for epoch in range(EPOCHS):
+        order = order_random.permutation(len(images))
+        loss_sum, right, seen = 0.0, 0, 0
+        for first in range(0, len(images) - BATCH + 1, BATCH):
+            chosen = order[first + rank * share:first + (rank + 1) * share]
+            logits = network(torch.from_numpy(augmented(images[chosen], random)))
+            target = torch.from_numpy(labels[chosen])
+            loss = F.cross_entropy(logits, target)
+            optimizer.zero_grad()
+            loss.backward()
+            # Two sets of slots in turn: a replica may be one step ahead while another still reads.
+            slots = exchange[step % 2]
+            slots[rank] = flat(parameter.grad for parameter in parameters)
+            barrier.wait()
+            gradients = slots.mean(0).split([parameter.numel() for parameter in parameters])
+            for parameter, gradient in zip(parameters, gradients):
+                parameter.grad.copy_(gradient.view_as(parameter))
+            torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+            for group in optimizer.param_groups:
+                group['lr'] = learning_rate(step / steps)
+            optimizer.step()
+            loss_sum += float(loss.detach()) * share
+            right += int((logits.argmax(1) == target).sum())
+            seen += share
+            step += 1
+        if rank == 0:
+            print(
+                f'epoch {epoch + 1:2d}  loss {loss_sum / seen:.4f}  train {right / seen:.4f}  '
+                f'eval {accuracy(network, eval_pixels, eval_labels):.4f}  {time.time() - start:.0f} s',
+                flush=True,
+            )
+    if rank == 0:
+        results.put({name: value.numpy() for name, value in network.state_dict().items()})
+
+
+def train(cache):
+    """Parameters by name, float32."""
+    # Read by the C library when a replica starts: keep freed memory, or page faults take most of the time.
+    os.environ.update(MALLOC_MMAP_MAX_='0', MALLOC_TRIM_THRESHOLD_='100000000000', MALLOC_TOP_PAD_='268435456')
+    os.environ.update(OMP_NUM_THREADS='1', OPENBLAS_NUM_THREADS='1')
+    start = time.time()
+    images, labels = training_set(cache)
+    print(f'{len(images)} training images after {time.time() - start:.0f} s', flush=True)
+    images = torch.from_numpy(images).share_memory_()
+    labels = torch.from_numpy(labels).share_memory_()
+    size = sum(parameter.numel() for parameter in model.VisionTransformer(len(draw.LABELS)).parameters())
+    exchange = torch.zeros(2, WORKERS, size).share_memory_()
+    context = torch.multiprocessing.get_context('spawn')
+    barrier, results = context.Barrier(WORKERS), context.SimpleQueue()
+    workers = [
+        context.Process(target=start_worker, args=(rank, images, labels, exchange, barrier, results))
+        for rank in range(WORKERS)
+    ]
+    for worker in workers:
+        worker.start()
+    parameters = results.get()
+    for worker in workers:
+        worker.join()
+    return parameters
+
+
+def start_worker(rank, images, labels, exchange, barrier, results):
+    train_worker(rank, images.numpy(), labels.numpy(), exchange, barrier, results)
+
+
+if __name__ == '__main__':
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--cache', help='an .npz file that keeps the drawn training images between runs')
+    parser.add_argument('--out', default=draw.sample_folder(), help='the folder to write, default models/sample')
+    arguments = parser.parse_args()
+    parameters = train(arguments.cache)
+    write_safetensors(os.path.join(arguments.out, 'model.safetensors'), parameters)
+    with open(os.path.join(arguments.out, 'config.json'), 'w', newline='\n') as file:
+        json.dump(config(), file, indent=2)
+        file.write('\n')

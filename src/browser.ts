@@ -1,0 +1,2 @@
+/** The library in a browser. */
+export * from './index.ts';

@@ -1,0 +1,2 @@
+/** The library in Node. */
+export * from './index.ts';

@@ -1,0 +1,56 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { isBuiltin } from 'node:module';
+import path from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { defineConfig, type Plugin } from 'vite';
+
+/** Packages of the platform entries; they stay imports. */
+const EXTERNAL = ['webgpu', 'sharp'];
+const BROWSER_BUDGET_BYTES = 80_000;
+
+const benchFolder = path.join(import.meta.dirname, 'bench');
+const benches = (existsSync(benchFolder) ? readdirSync(benchFolder) : [])
+  .filter((file) => file.endsWith('.ts'))
+  .map((file) => [`bench/${path.basename(file, '.ts')}`, `bench/${file}`] as const);
+
+export default defineConfig({
+  build: {
+    ssr: true,
+    target: 'node20.19',
+    outDir: 'dist',
+    emptyOutDir: true,
+    rolldownOptions: {
+      input: {
+        index: 'src/index.ts',
+        node: 'src/node.ts',
+        browser: 'src/browser.ts',
+        cli: 'src/cli/main.ts',
+        ...Object.fromEntries(benches),
+      },
+      external: (id) => isBuiltin(id) || EXTERNAL.includes(id),
+      output: { entryFileNames: '[name].js', chunkFileNames: 'chunks/[name]-[hash].js' },
+    },
+  },
+  ssr: { noExternal: true, external: EXTERNAL },
+  plugins: [browserBudget()],
+});
+
+/** Prints the size of the library as a browser loads it, and fails the build when it is too large or needs Node. */
+function browserBudget(): Plugin {
+  return {
+    name: 'browser-budget',
+    generateBundle(_options, bundle) {
+      const loaded = new Set(['browser.js']);
+      let bytes = 0;
+      for (const file of loaded) {
+        const chunk = bundle[file];
+        if (chunk?.type !== 'chunk') this.error(`browser.js must not import ${file}: a browser cannot load it`);
+        bytes += gzipSync(chunk.code).byteLength;
+        for (const next of [...chunk.imports, ...chunk.dynamicImports]) loaded.add(next);
+      }
+      const size = `the browser library is ${(bytes / 1000).toFixed(1)} kB gzip, shaders included (budget ${BROWSER_BUDGET_BYTES / 1000} kB)`;
+      if (bytes > BROWSER_BUDGET_BYTES) this.error(size);
+      console.log(size);
+    },
+  };
+}
