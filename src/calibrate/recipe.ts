@@ -1,39 +1,6 @@
+import type { ActivationQuantizer, UniformQuantizer } from '../quantize/quantizer.ts';
+
 /** The result of a calibration as plain JSON-able data: every scale, shift and score, and what they were made from. */
-
-/** Uniform symmetric codes `clamp(round(x / scale), -q, q - 1)`, q = 2^(bits - 1); one scale per group. */
-export interface UniformQuantizer {
-  readonly type: 'uniform';
-  readonly bits: number;
-  /** What has a scale of its own: the tensor, each part (q, k, v), each head, or each output channel. */
-  readonly granularity: 'tensor' | 'part' | 'head' | 'channel';
-  /** f32 values, one per group in order. */
-  readonly scales: readonly number[];
-}
-
-/** Twin ranges of probabilities: `scaleR2 = 2^-(bits - 1)`, `scaleR1 = scaleR2 / 2^shift` (PTQ4ViT, section 3.2). */
-export interface TwinSoftmaxQuantizer {
-  readonly type: 'twin-softmax';
-  readonly bits: number;
-  readonly shift: number;
-  /** `nearest`: the range with the closer code; `published`: R1 below 2^-shift. */
-  readonly boundary: 'nearest' | 'published';
-}
-
-/** Twin ranges after GELU: negative values in R1, positive in R2, `scaleR1 = scaleR2 / 2^shift`. */
-export interface TwinGeluQuantizer {
-  readonly type: 'twin-gelu';
-  readonly bits: number;
-  readonly scaleR2: number;
-  readonly shift: number;
-}
-
-/** Pixels as `value - 128`: exact 8-bit codes at every width. */
-export interface PixelQuantizer {
-  readonly type: 'pixels';
-  readonly bits: 8;
-}
-
-export type ActivationQuantizer = UniformQuantizer | TwinSoftmaxQuantizer | TwinGeluQuantizer | PixelQuantizer;
 
 /** Both operands of one searched product. For a linear layer `b` is the weight. */
 export interface LayerRecipe {
@@ -54,13 +21,16 @@ export interface CalibrationOptions {
   readonly metric: 'hessian' | 'mse' | 'cosine';
   readonly gradientSeed: 'fisher';
   readonly seed: number;
-  readonly draws: number;
   readonly twin: boolean;
   readonly twinBoundary: 'nearest' | 'published';
   readonly weightGranularity: 'channel' | 'part';
+  /** `at-least-8-below-6`: patch embedding and head keep 8-bit weights when `weightBits` is below 6. */
+  readonly outerWeightBits: 'same' | 'at-least-8-below-6';
   readonly rounds: number;
   readonly search: 'exhaustive' | 'coarse-to-fine';
+  /** Candidates of one operand in the first round. */
   readonly candidates: number;
+  /** Candidate scales lie in alpha..beta times the scale that just holds the largest value. */
   readonly alpha: number;
   readonly beta: number;
 }
@@ -76,7 +46,10 @@ export interface Recipe {
   };
   readonly options: CalibrationOptions;
   readonly images: readonly { readonly file: string; readonly sha256: string }[];
+  /** Mean over weight parameters of the searched layers. */
   readonly meanWeightBits: number;
+  /** Mean over the activation operands of the searched products, weighted by multiply-accumulates. */
   readonly meanActivationBits: number;
+  /** In the order of the forward pass. */
   readonly layers: readonly LayerRecipe[];
 }

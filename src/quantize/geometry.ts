@@ -1,0 +1,56 @@
+import type { SearchedOperation, Unit } from '../model/graph.ts';
+
+/** The matrix of each image and head inside a buffer of f32: element (image, head, row, column). */
+export interface StridedMatrix {
+  readonly tensor: string;
+  readonly offset: number;
+  readonly imageStride: number;
+  readonly headStride: number;
+  readonly rowStride: number;
+  readonly columnStride: number;
+}
+
+/** One searched product of a unit, a linear layer or an attention product alike: output = a * b for every image and head. */
+export interface ProductGeometry {
+  readonly heads: number;
+  readonly rows: number;
+  readonly depth: number;
+  readonly columns: number;
+  /** `[rows, depth]` */
+  readonly a: StridedMatrix;
+  /** `[depth, columns]`; undefined when b is a weight. */
+  readonly b: StridedMatrix | undefined;
+  /** `[rows, columns]`, column stride 1. */
+  readonly output: StridedMatrix;
+}
+
+export function productGeometry(operation: SearchedOperation, unit: Unit): ProductGeometry {
+  if (operation.kind === 'linear') {
+    const { rows, inFeatures: depth, outFeatures: columns } = operation;
+    return {
+      heads: 1,
+      rows,
+      depth,
+      columns,
+      a: rowMajor(operation.input, rows, depth),
+      b: undefined,
+      output: rowMajor(operation.output, rows, columns),
+    };
+  }
+  const { heads, rows, depth, columns } = operation;
+  const strided = (view: Omit<StridedMatrix, 'imageStride'>): StridedMatrix => {
+    const imageStride = unit.elements[view.tensor];
+    if (imageStride === undefined) throw new Error(`${operation.name} reads ${view.tensor}, which ${unit.name} lacks`);
+    return { ...view, imageStride };
+  };
+  return { heads, rows, depth, columns, a: strided(operation.a), b: strided(operation.b), output: strided(operation.output) };
+}
+
+/** Multiply-accumulates of one image. */
+export function multiplyAccumulates({ heads, rows, depth, columns }: ProductGeometry): number {
+  return heads * rows * depth * columns;
+}
+
+function rowMajor(tensor: string, rows: number, columns: number): StridedMatrix {
+  return { tensor, offset: 0, imageStride: rows * columns, headStride: 0, rowStride: columns, columnStride: 1 };
+}

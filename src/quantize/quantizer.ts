@@ -1,0 +1,73 @@
+/** Quantizers as data: what a recipe stores, what a search chooses and what a simulation or an export carries out. */
+
+/** Uniform symmetric codes `clamp(round(x / scale), -q, q - 1)`, q = 2^(bits - 1); one scale per group. */
+export interface UniformQuantizer {
+  readonly type: 'uniform';
+  readonly bits: number;
+  /** What has a scale of its own: the tensor, each part (q, k, v), each head, or each output channel. */
+  readonly granularity: 'tensor' | 'part' | 'head' | 'channel';
+  /** f32 values, one per group in order. */
+  readonly scales: readonly number[];
+}
+
+/** Twin ranges of probabilities: `scaleR2 = 2^-(bits - 1)`, `scaleR1 = scaleR2 / 2^shift` (PTQ4ViT, section 3.2). */
+export interface TwinSoftmaxQuantizer {
+  readonly type: 'twin-softmax';
+  readonly bits: number;
+  readonly shift: number;
+  /** `nearest`: the range with the closer code; `published`: R1 below 2^-shift. */
+  readonly boundary: 'nearest' | 'published';
+}
+
+/** Twin ranges after GELU: negative values in R1, positive in R2, `scaleR1 = scaleR2 / 2^shift`. */
+export interface TwinGeluQuantizer {
+  readonly type: 'twin-gelu';
+  readonly bits: number;
+  readonly scaleR2: number;
+  readonly shift: number;
+}
+
+/** Pixels as `value - 128`: exact 8-bit codes at every width, step 1. */
+export interface PixelQuantizer {
+  readonly type: 'pixels';
+  readonly bits: 8;
+}
+
+export type ActivationQuantizer = UniformQuantizer | TwinSoftmaxQuantizer | TwinGeluQuantizer | PixelQuantizer;
+
+/**
+ * The real step of one integer unit of a code of each group: `scales` of a uniform quantizer, s_R1 of twin ranges (whose R2
+ * codes count 2^shift units each), 1 for pixels.
+ */
+export function steps(quantizer: ActivationQuantizer): readonly number[] {
+  switch (quantizer.type) {
+    case 'uniform':
+      return quantizer.scales;
+    case 'twin-softmax':
+      return [2 ** -(quantizer.bits - 1 + quantizer.shift)];
+    case 'twin-gelu':
+      return [quantizer.scaleR2 / 2 ** quantizer.shift];
+    case 'pixels':
+      return [1];
+  }
+}
+
+/** Left shift of R2 codes inside the integer product; 0 without twin ranges. */
+export function twinShift(quantizer: ActivationQuantizer): number {
+  return quantizer.type === 'twin-softmax' || quantizer.type === 'twin-gelu' ? quantizer.shift : 0;
+}
+
+/**
+ * Largest twin shift whose int32 accumulator cannot wrap: `2^m (2^(twinBits-1) - 1) depth 2^(otherBits-1) < 2^31`.
+ * Fixed before a search, so that no wrapping candidate is ever formed. -1 when even shift 0 could wrap.
+ */
+export function maxTwinShift(twinBits: number, otherBits: number, depth: number): number {
+  const unshifted = (2 ** (twinBits - 1) - 1) * depth * 2 ** (otherBits - 1);
+  for (let shift = 15; shift >= 0; shift--) if (2 ** shift * unshifted < 2 ** 31) return shift;
+  return -1;
+}
+
+/** Largest step for which `largest` is the last code's own cell: max / (q - 1/2), rounded to f32; 2^-149 keeps an all-zero group legal. */
+export function initialScale(largest: number, bits: number): number {
+  return Math.fround(Math.max(largest, Number.MIN_VALUE) / (2 ** (bits - 1) - 0.5)) || 2 ** -126;
+}
