@@ -1,0 +1,109 @@
+import wgsl from '../../shaders/quantize_uniform.wgsl?raw';
+import { gridFor, prepare, type Dispatch, type Kernel } from '../gpu/kernel.ts';
+import { checkBits, checkIntegers, checkRoom, codeWords } from './codes.ts';
+
+export const quantizeUniformKernel = {
+  name: 'quantize_uniform',
+  wgsl,
+  bindings: { source: 'read', inverse_scales: 'read', codes: 'read_write' },
+  params: {
+    candidates: 'u32',
+    images: 'u32',
+    heads: 'u32',
+    rows: 'u32',
+    depth: 'u32',
+    offset: 'u32',
+    image_stride: 'u32',
+    head_stride: 'u32',
+    row_stride: 'u32',
+    depth_stride: 'u32',
+    groups_per_candidate: 'u32',
+    group_head_stride: 'u32',
+    rows_per_group: 'u32',
+    half_range: 'f32',
+  },
+  overrides: { WORKGROUP_SIZE: 64, DEPTH_MAJOR: 0 },
+} as const satisfies Kernel;
+
+export interface QuantizeUniformBuffers {
+  /** f32, the strided view of the parameters. */
+  readonly source: GPUBuffer;
+  /** f32 `[candidates][groupsPerCandidate]`, `Math.fround(1 / scale)`. */
+  readonly inverseScales: GPUBuffer;
+  /** u32 `[candidates][images * heads][rows][words]` or `[candidates][images * heads][words][rows]`. */
+  readonly codes: GPUBuffer;
+}
+
+export interface QuantizeUniformParams {
+  /** Width of a code, 2 to 8. */
+  readonly bits: number;
+  /** `row-major` for operand A, `depth-major` for operand B. */
+  readonly layout: 'row-major' | 'depth-major';
+  readonly candidates: number;
+  readonly images: number;
+  readonly heads: number;
+  readonly rows: number;
+  readonly depth: number;
+  /** Strides of the source, in elements. */
+  readonly offset: number;
+  readonly imageStride: number;
+  readonly headStride: number;
+  readonly rowStride: number;
+  readonly depthStride: number;
+  /** Stride between the inverse scales of two candidates: at least the groups of one. */
+  readonly groupsPerCandidate: number;
+  /** 1: each head has groups of its own, after those of the head before it; 0: heads share them. */
+  readonly groupPerHead: 0 | 1;
+  /** Consecutive rows that share a group; 0: all of them. */
+  readonly rowsPerGroup: number;
+}
+
+/**
+ * Prepares uniform quantization of a strided view with `candidates` sets of scales (PTQ4ViT, section 2.1).
+ *
+ * @throws RangeError on a bad width, count, or a buffer too small
+ */
+export async function quantizeUniform(
+  device: GPUDevice,
+  { source, inverseScales, codes }: QuantizeUniformBuffers,
+  params: QuantizeUniformParams,
+): Promise<Dispatch> {
+  const { bits, layout, candidates, images, heads, rows, depth, rowsPerGroup } = params;
+  const { offset, imageStride, headStride, rowStride, depthStride, groupsPerCandidate, groupPerHead } = params;
+  checkBits(bits);
+  checkIntegers({ candidates, images, heads, rows, depth, groupsPerCandidate }, 1);
+  checkIntegers({ offset, imageStride, headStride, rowStride, depthStride, groupPerHead, rowsPerGroup }, 0);
+  const groupsPerHead = rowsPerGroup === 0 ? 1 : Math.ceil(rows / rowsPerGroup);
+  const groups = groupPerHead ? heads * groupsPerHead : groupsPerHead;
+  if (groupsPerCandidate < groups) {
+    throw new RangeError(`groupsPerCandidate must be at least the ${groups} groups in use, got ${groupsPerCandidate}`);
+  }
+  const lastRow = offset + (images - 1) * imageStride + (heads - 1) * headStride + (rows - 1) * rowStride;
+  checkRoom('source', source, lastRow + (depth - 1) * depthStride + 1);
+  checkRoom('inverseScales', inverseScales, (candidates - 1) * groupsPerCandidate + groups);
+  const words = candidates * images * heads * rows * codeWords(depth);
+  checkRoom('codes', codes, words);
+  return prepare(
+    device,
+    quantizeUniformKernel,
+    { source, inverse_scales: inverseScales, codes },
+    {
+      candidates,
+      images,
+      heads,
+      rows,
+      depth,
+      offset,
+      image_stride: imageStride,
+      head_stride: headStride,
+      row_stride: rowStride,
+      depth_stride: depthStride,
+      groups_per_candidate: groupsPerCandidate,
+      group_head_stride: groupPerHead ? groupsPerHead : 0,
+      rows_per_group: rowsPerGroup === 0 ? rows : rowsPerGroup,
+      half_range: 2 ** (bits - 1),
+    },
+    gridFor(device, words, quantizeUniformKernel.overrides.WORKGROUP_SIZE),
+    { DEPTH_MAJOR: layout === 'depth-major' ? 1 : 0 },
+  );
+}

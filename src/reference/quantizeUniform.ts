@@ -1,0 +1,53 @@
+import { packDepthMajor, packRowMajor, roundHalfEven } from './codes.ts';
+
+export interface QuantizeUniformShape {
+  readonly bits: number;
+  readonly layout: 'row-major' | 'depth-major';
+  readonly candidates: number;
+  readonly images: number;
+  readonly heads: number;
+  readonly rows: number;
+  readonly depth: number;
+  readonly offset: number;
+  readonly imageStride: number;
+  readonly headStride: number;
+  readonly rowStride: number;
+  readonly depthStride: number;
+  readonly groupsPerCandidate: number;
+  readonly groupPerHead: 0 | 1;
+  readonly rowsPerGroup: number;
+}
+
+/** Code of one value: `clamp(round(f32(x * inverse)), -q, q - 1)`, q = 2^(bits - 1), ties to even. */
+export function uniformCode(x: number, inverse: number, bits: number): number {
+  const q = 2 ** (bits - 1);
+  return Math.min(Math.max(roundHalfEven(Math.fround(x * inverse)), -q), q - 1);
+}
+
+/** Reference of `quantize_uniform.wgsl`: the packed words of all candidates. */
+export function quantizeUniformReference(
+  source: Float32Array,
+  inverseScales: Float32Array,
+  shape: QuantizeUniformShape,
+): Uint32Array {
+  const { bits, candidates, images, heads, rows, depth, groupsPerCandidate, groupPerHead, rowsPerGroup } = shape;
+  const groupsPerHead = rowsPerGroup === 0 ? 1 : Math.ceil(rows / rowsPerGroup);
+  const codes: number[] = [];
+  for (let candidate = 0; candidate < candidates; candidate++) {
+    for (let image = 0; image < images; image++) {
+      for (let head = 0; head < heads; head++) {
+        for (let row = 0; row < rows; row++) {
+          const rowGroup = rowsPerGroup === 0 ? 0 : Math.floor(row / rowsPerGroup);
+          const group = (groupPerHead === 1 ? head * groupsPerHead : 0) + rowGroup;
+          const inverse = inverseScales[candidate * groupsPerCandidate + group] as number;
+          for (let d = 0; d < depth; d++) {
+            const at = shape.offset + image * shape.imageStride + head * shape.headStride;
+            const x = source[at + row * shape.rowStride + d * shape.depthStride] as number;
+            codes.push(uniformCode(x, inverse, bits));
+          }
+        }
+      }
+    }
+  }
+  return shape.layout === 'row-major' ? packRowMajor(codes, rows, depth) : packDepthMajor(codes, rows, depth);
+}
