@@ -1,0 +1,138 @@
+import wgsl from '../../shaders/matmul_f32.wgsl?raw';
+import { prepare, type Dispatch, type Grid, type Kernel } from '../gpu/kernel.ts';
+import { requireSizes } from './sizes.ts';
+
+export const matmulF32Kernel = {
+  name: 'matmul_f32',
+  wgsl,
+  bindings: { a: 'read', b: 'read', bias: 'read', c: 'read_write' },
+  params: {
+    rows: 'u32',
+    columns: 'u32',
+    depth: 'u32',
+    heads: 'u32',
+    images: 'u32',
+    has_bias: 'u32',
+    a_offset: 'u32',
+    a_outer: 'u32',
+    a_inner: 'u32',
+    a_row: 'u32',
+    a_column: 'u32',
+    b_offset: 'u32',
+    b_outer: 'u32',
+    b_inner: 'u32',
+    b_row: 'u32',
+    b_column: 'u32',
+    c_offset: 'u32',
+    c_outer: 'u32',
+    c_inner: 'u32',
+    c_row: 'u32',
+  },
+  overrides: { WORKGROUP_SIZE: 32, VECTOR_A: 0 },
+} as const satisfies Kernel;
+
+/** Where element (image, head, row, column) lies: offset + image*outer + head*inner + row*row + column*column. In elements. */
+export interface StridedMatrix {
+  readonly offset: number;
+  readonly outerStride: number;
+  readonly innerStride: number;
+  readonly rowStride: number;
+  readonly columnStride: number;
+}
+
+/** C `[rows, columns]` = A `[rows, depth]` * B `[depth, columns]`, once for each of `images * heads`. */
+export interface MatmulShape {
+  readonly rows: number;
+  readonly columns: number;
+  readonly depth: number;
+  readonly heads: number;
+  readonly images: number;
+  readonly a: StridedMatrix;
+  readonly b: StridedMatrix;
+  /** Column stride 1. */
+  readonly c: StridedMatrix;
+}
+
+const ROWS_PER_LANE = 8;
+const COLUMNS_PER_LANE = 4;
+
+/**
+ * Prepares a batched strided f32 product, K summed in index order.
+ *
+ * @param buffers.a f32, read through `shape.a`
+ * @param buffers.b f32, read through `shape.b`; may be the buffer of `a`
+ * @param buffers.bias f32 `[columns]`, added to every row; null for none
+ * @param buffers.c f32, written through `shape.c`, the rest of it untouched; neither a nor b
+ * @throws RangeError for a size below 1 or columns of C that are not contiguous
+ */
+export async function matmulF32(
+  device: GPUDevice,
+  buffers: { readonly a: GPUBuffer; readonly b: GPUBuffer; readonly bias: GPUBuffer | null; readonly c: GPUBuffer },
+  shape: MatmulShape,
+): Promise<Dispatch> {
+  const { rows, columns, depth, heads, images, a, b, c } = shape;
+  requireSizes({ rows, columns, depth, heads, images });
+  if (c.columnStride !== 1)
+    throw new RangeError(`columns of the result must be contiguous, got stride ${c.columnStride}`);
+  const workgroupSize = columns <= 64 ? 16 : 32;
+  const tiles =
+    Math.ceil(columns / (COLUMNS_PER_LANE * workgroupSize)) * Math.ceil(rows / ROWS_PER_LANE) * images * heads;
+  const params = {
+    rows,
+    columns,
+    depth,
+    heads,
+    images,
+    has_bias: buffers.bias ? 1 : 0,
+    a_offset: a.offset,
+    a_outer: a.outerStride,
+    a_inner: a.innerStride,
+    a_row: a.rowStride,
+    a_column: a.columnStride,
+    b_offset: b.offset,
+    b_outer: b.outerStride,
+    b_inner: b.innerStride,
+    b_row: b.rowStride,
+    b_column: b.columnStride,
+    c_offset: c.offset,
+    c_outer: c.outerStride,
+    c_inner: c.innerStride,
+    c_row: c.rowStride,
+  };
+  return prepare(
+    device,
+    matmulF32Kernel,
+    { a: buffers.a, b: buffers.b, bias: buffers.bias ?? buffers.b, c: buffers.c },
+    params,
+    foldTiles(tiles, device.limits.maxComputeWorkgroupsPerDimension),
+    { WORKGROUP_SIZE: workgroupSize, VECTOR_A: readsInFours(a) ? 1 : 0 },
+  );
+}
+
+/** A row-major matrix without gaps: `rows` rows of `columns`, `heads` of them an image. */
+export function denseMatrix(rows: number, columns: number, heads = 1): StridedMatrix {
+  return {
+    offset: 0,
+    outerStride: heads * rows * columns,
+    innerStride: rows * columns,
+    rowStride: columns,
+    columnStride: 1,
+  };
+}
+
+/** The same elements with rows and columns exchanged. */
+export function transposed(matrix: StridedMatrix): StridedMatrix {
+  return { ...matrix, rowStride: matrix.columnStride, columnStride: matrix.rowStride };
+}
+
+/** Depth is a column stride of A, so four elements of a row are one aligned word exactly when all else is a multiple of 4. */
+function readsInFours(a: StridedMatrix): boolean {
+  return a.columnStride === 1 && [a.offset, a.outerStride, a.innerStride, a.rowStride].every((n) => n % 4 === 0);
+}
+
+/** The shader numbers tiles linearly, so any grid with enough workgroups will do. */
+export function foldTiles(tiles: number, limit: number): Grid {
+  const layers = Math.ceil(tiles / (limit * limit));
+  const lines = Math.ceil(tiles / (limit * layers));
+  return [Math.ceil(tiles / (lines * layers)), lines, layers];
+}
