@@ -1,0 +1,75 @@
+import { FormatError } from '../io/errors.ts';
+import { searchedLayers, type Network, type SearchedOperation } from '../model/graph.ts';
+import { maxTwinShift, twinShift, type ActivationQuantizer } from '../quantize/quantizer.ts';
+import type { LayerRecipe, Recipe } from './recipe.ts';
+
+/** What a recipe is held against. */
+export interface RecipeTarget {
+  readonly network: Network;
+  readonly weightsSha256: string;
+}
+
+/**
+ * Refuses a recipe that was not made for this model, or whose layers do not fit its network: another weight file, other
+ * layers, a wrong number of scales, a quantizer on an operand of another kind, a shift that could wrap the accumulator.
+ *
+ * @throws FormatError naming both files or the layer, with what was seen
+ */
+export function checkRecipeFits(recipe: Recipe, file: string, target: RecipeTarget, modelName: string): void {
+  const { weightsSha256 } = recipe.model;
+  if (weightsSha256 !== target.weightsSha256) {
+    throw new FormatError(
+      `${file} was made for a model.safetensors with SHA-256 ${weightsSha256.slice(0, 12)}..., ` +
+        `that of ${modelName} has ${target.weightsSha256.slice(0, 12)}...; give the model it was made for, or quantize this one`,
+    );
+  }
+  const wanted = searchedLayers(target.network);
+  for (let i = 0; i < Math.max(wanted.length, recipe.layers.length); i++) {
+    const [operation, layer] = [wanted[i], recipe.layers[i]];
+    if (!operation || !layer || operation.name !== layer.name || operation.kind !== layer.kind) {
+      throw new FormatError(
+        `${file}: layer ${i} is ${layer ? `${layer.kind} ${layer.name}` : 'missing'}, the network of ${modelName} has ` +
+          (operation ? `${operation.kind} ${operation.name} there` : `only ${wanted.length} layers`),
+      );
+    }
+    const complaint = misfit(operation, layer);
+    if (complaint) throw new FormatError(`${file}: layer ${layer.name}: ${complaint}`);
+  }
+}
+
+function misfit(operation: SearchedOperation, layer: LayerRecipe): string | undefined {
+  const allowed: readonly ActivationQuantizer['type'][] = OPERAND_TYPES[operation.operand];
+  if (!allowed.includes(layer.a.type)) {
+    return `operand a is quantized as ${layer.a.type}, its ${operation.operand} values need ${allowed.join(' or ')}`;
+  }
+  const depth = operation.kind === 'linear' ? operation.inFeatures : operation.depth;
+  if (layer.a.type === 'twin-softmax' || layer.a.type === 'twin-gelu') {
+    const most = maxTwinShift(layer.a.bits, layer.b.bits, depth);
+    const shift = twinShift(layer.a);
+    if (shift > most)
+      return `twin shift ${shift} could wrap the 32-bit accumulator, at most ${most} fits depth ${depth}`;
+  }
+  for (const [side, quantizer] of [['a', layer.a] as const, ['b', layer.b] as const]) {
+    if (quantizer.type !== 'uniform') continue;
+    const count = groups(operation, side)[quantizer.granularity];
+    if (count === undefined) return `operand ${side} cannot have a scale per ${quantizer.granularity}`;
+    if (quantizer.scales.length !== count) {
+      return `operand ${side} has ${quantizer.scales.length} scales, one per ${quantizer.granularity} makes ${count}`;
+    }
+  }
+  return undefined;
+}
+
+const OPERAND_TYPES = {
+  plain: ['uniform'],
+  pixels: ['pixels'],
+  'post-softmax': ['twin-softmax', 'uniform'],
+  'post-gelu': ['twin-gelu', 'uniform'],
+} as const;
+
+type Groups = Partial<Record<'tensor' | 'part' | 'head' | 'channel', number>>;
+
+function groups(operation: SearchedOperation, side: 'a' | 'b'): Groups {
+  if (operation.kind === 'matmul') return { tensor: 1, head: operation.heads };
+  return side === 'a' ? { tensor: 1 } : { tensor: 1, part: operation.parts, channel: operation.outFeatures };
+}

@@ -1,0 +1,124 @@
+import { findDuplicateKey } from '../io/duplicateKey.ts';
+import { FormatError } from '../io/errors.ts';
+import type { ActivationQuantizer, UniformQuantizer } from '../quantize/quantizer.ts';
+import { JsonReader } from './jsonReader.ts';
+import type { CalibrationOptions, LayerRecipe, Recipe } from './recipe.ts';
+
+const FORMAT = 'twinshift-recipe';
+const VERSION = 1;
+const LARGEST_SHIFT = 15;
+
+/**
+ * Reads the text of a `recipe.json` and checks every value of it; members that format version 1 does not know are dropped.
+ *
+ * @param file name for messages
+ * @throws FormatError naming the file, the place and the value seen: no JSON, another format, a version that this program
+ *   cannot read, a member that is missing or impossible
+ */
+export function parseRecipe(text: string, file: string): Recipe {
+  const document = new JsonReader(parseJson(text, file), file);
+  const format = document.field('format');
+  if (format.value !== FORMAT) format.refuse(`"${FORMAT}": this is not a recipe of twinshift`);
+  const version = document.field('version');
+  if (version.value !== VERSION) {
+    version.refuse(
+      `${VERSION}: this program reads version ${VERSION} only; quantize again or use the program that wrote it`,
+    );
+  }
+  const model = document.field('model');
+  return {
+    format: FORMAT,
+    version: VERSION,
+    model: {
+      architecture: model.field('architecture').text(),
+      weightsSha256: model.field('weightsSha256').hash(),
+      config: model.field('config').value,
+    },
+    options: readOptions(document.field('options')),
+    images: document
+      .field('images')
+      .items()
+      .map((image) => ({ file: image.field('file').text(), sha256: image.field('sha256').hash() })),
+    meanWeightBits: document.field('meanWeightBits').number(2, 8),
+    meanActivationBits: document.field('meanActivationBits').number(2, 8),
+    layers: document.field('layers').items().map(readLayer),
+  };
+}
+
+function parseJson(text: string, file: string): unknown {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw new FormatError(`${file} is not JSON: ${(cause as Error).message}`, { cause });
+  }
+  const twice = findDuplicateKey(text);
+  if (twice !== undefined) throw new FormatError(`${file} holds the key ${JSON.stringify(twice)} twice in one object`);
+  return value;
+}
+
+function readOptions(options: JsonReader): CalibrationOptions {
+  return {
+    preset: options.field('preset').word(['default', 'paper', 'base']),
+    weightBits: options.field('weightBits').integer(2, 8),
+    activationBits: options.field('activationBits').integer(2, 8),
+    metric: options.field('metric').word(['hessian', 'mse', 'cosine']),
+    gradientSeed: options.field('gradientSeed').word(['fisher']),
+    seed: options.field('seed').integer(0, 2 ** 32 - 1),
+    twin: options.field('twin').boolean(),
+    twinBoundary: options.field('twinBoundary').word(['nearest', 'published']),
+    weightGranularity: options.field('weightGranularity').word(['channel', 'part']),
+    outerWeightBits: options.field('outerWeightBits').word(['same', 'at-least-8-below-6']),
+    rounds: options.field('rounds').integer(1, 1000),
+    search: options.field('search').word(['exhaustive', 'coarse-to-fine']),
+    candidates: options.field('candidates').integer(1, 1_000_000),
+    alpha: options.field('alpha').number(0, 1000),
+    beta: options.field('beta').number(0, 1000),
+  };
+}
+
+function readLayer(layer: JsonReader): LayerRecipe {
+  const maxShift = layer.field('maxShift');
+  return {
+    name: layer.field('name').text(),
+    kind: layer.field('kind').word(['linear', 'matmul']),
+    a: readActivation(layer.field('a')),
+    b: readUniform(layer.field('b')),
+    score: layer.field('score').number(-Number.MAX_VALUE, Number.MAX_VALUE),
+    ...(maxShift.value === undefined ? {} : { maxShift: maxShift.integer(0, LARGEST_SHIFT) }),
+  };
+}
+
+function readActivation(quantizer: JsonReader): ActivationQuantizer {
+  const type = quantizer.field('type').word(['uniform', 'twin-softmax', 'twin-gelu', 'pixels']);
+  const bits = () => quantizer.field('bits').integer(2, 8);
+  const shift = () => quantizer.field('shift').integer(0, LARGEST_SHIFT);
+  switch (type) {
+    case 'uniform':
+      return readUniform(quantizer);
+    case 'twin-softmax':
+      return {
+        type,
+        bits: bits(),
+        shift: shift(),
+        boundary: quantizer.field('boundary').word(['nearest', 'published']),
+      };
+    case 'twin-gelu':
+      return { type, bits: bits(), scaleR2: quantizer.field('scaleR2').scale(), shift: shift() };
+    case 'pixels':
+      quantizer.field('bits').integer(8, 8);
+      return { type, bits: 8 };
+  }
+}
+
+function readUniform(quantizer: JsonReader): UniformQuantizer {
+  return {
+    type: quantizer.field('type').word(['uniform']),
+    bits: quantizer.field('bits').integer(2, 8),
+    granularity: quantizer.field('granularity').word(['tensor', 'part', 'head', 'channel']),
+    scales: quantizer
+      .field('scales')
+      .items()
+      .map((scale) => scale.scale()),
+  };
+}

@@ -1,0 +1,169 @@
+import { expect, test } from 'vitest';
+import { checkRecipeFits } from '../../src/calibrate/fitRecipe.ts';
+import { calibrationOptions } from '../../src/calibrate/options.ts';
+import { parseRecipe } from '../../src/calibrate/readRecipe.ts';
+import type { Recipe } from '../../src/calibrate/recipe.ts';
+import { FormatError } from '../../src/io/errors.ts';
+import type { LinearOperation, MatmulOperation, Network } from '../../src/model/graph.ts';
+
+const HASH = 'ab'.repeat(32);
+
+const recipe: Recipe = {
+  format: 'twinshift-recipe',
+  version: 1,
+  model: { architecture: 'vit', weightsSha256: HASH, config: { anything: [1, 2] } },
+  options: calibrationOptions('default', { weightBits: 6, seed: 3 }),
+  images: [{ file: 'a.png', sha256: HASH }],
+  meanWeightBits: 6,
+  meanActivationBits: 7.5,
+  layers: [
+    {
+      name: 'embed',
+      kind: 'linear',
+      a: { type: 'pixels', bits: 8 },
+      b: { type: 'uniform', bits: 6, granularity: 'channel', scales: [0.5, 0.25] },
+      score: 0.125,
+    },
+    {
+      name: 'pv',
+      kind: 'matmul',
+      a: { type: 'twin-softmax', bits: 8, shift: 4, boundary: 'nearest' },
+      b: { type: 'uniform', bits: 8, granularity: 'head', scales: [0.5, Math.fround(0.1), 1] },
+      score: 1e-9,
+      maxShift: 9,
+    },
+    {
+      name: 'fc2',
+      kind: 'linear',
+      a: { type: 'twin-gelu', bits: 8, scaleR2: Math.fround(0.03), shift: 3 },
+      b: { type: 'uniform', bits: 6, granularity: 'part', scales: [0.5] },
+      score: 0,
+      maxShift: 7,
+    },
+  ],
+};
+
+const linear = (name: string, operand: LinearOperation['operand'], inFeatures: number): LinearOperation => ({
+  kind: 'linear',
+  name,
+  input: 'x',
+  output: 'y',
+  weight: `${name}.weight`,
+  bias: null,
+  rows: 4,
+  inFeatures,
+  outFeatures: 2,
+  parts: 1,
+  operand,
+});
+const view = { tensor: 'x', offset: 0, headStride: 1, rowStride: 1, columnStride: 1 };
+const pv: MatmulOperation = {
+  kind: 'matmul',
+  name: 'pv',
+  a: view,
+  b: view,
+  output: view,
+  heads: 3,
+  rows: 4,
+  depth: 197,
+  columns: 2,
+  operand: 'post-softmax',
+};
+const operations = [linear('embed', 'pixels', 8), pv, linear('fc2', 'post-gelu', 768)];
+const network: Network = {
+  units: [{ name: 'only', input: 'x', output: 'y', elements: {}, operations }],
+  numClasses: 2,
+};
+
+/** The recipe as text with the member at `path` (such as `layers.0.score`) replaced, or removed where `value` is undefined. */
+function changed(path: string, value: unknown): string {
+  const copy = structuredClone(recipe) as unknown;
+  const keys = path.split('.');
+  const last = keys.pop() as string;
+  const parent = keys.reduce((at, key) => (at as Record<string, unknown>)[key], copy) as Record<string, unknown>;
+  parent[last] = value;
+  return JSON.stringify(copy);
+}
+
+test('a recipe reads as it was written', () => {
+  expect(parseRecipe(JSON.stringify(recipe, null, 2), 'recipe.json')).toEqual(recipe);
+});
+
+test('members that version 1 does not know are dropped', () => {
+  const text = changed('layers.0.a', { ...recipe.layers[0]?.a, extra: 1 });
+  expect(parseRecipe(text, 'recipe.json')).toEqual(recipe);
+});
+
+test.each<[string, string, unknown]>([
+  ['recipe.json: format is "other", wanted "twinshift-recipe"', 'format', 'other'],
+  ['recipe.json: version is 2, wanted 1: this program reads version 1 only', 'version', 2],
+  ['version is missing', 'version', undefined],
+  ['model is missing, wanted an object', 'model', undefined],
+  ['model.weightsSha256 is "AB"', 'model.weightsSha256', 'AB'],
+  ['options.weightBits is 9, wanted a number in 2..8', 'options.weightBits', 9],
+  ['options.metric is "none", wanted one of hessian, mse, cosine', 'options.metric', 'none'],
+  ['options.twin is 1, wanted true or false', 'options.twin', 1],
+  ['options.seed is 1.5, wanted an integer', 'options.seed', 1.5],
+  ['images is {}, wanted an array', 'images', {}],
+  ['images[0].file is 3, wanted a text', 'images.0.file', 3],
+  ['meanWeightBits is null', 'meanWeightBits', null],
+  ['layers[0].kind is "conv", wanted one of linear, matmul', 'layers.0.kind', 'conv'],
+  ['layers[0].a.bits is 6', 'layers.0.a.bits', 6],
+  ['layers[0].b.scales[1] is 0, wanted a positive f32', 'layers.0.b.scales.1', 0],
+  ['layers[0].b.scales[1] is -1, wanted a positive f32', 'layers.0.b.scales.1', -1],
+  ['layers[0].b.scales[1] is 0.1, wanted a positive f32', 'layers.0.b.scales.1', 0.1],
+  ['layers[0].b.scales[1] is 1e+39', 'layers.0.b.scales.1', 1e39],
+  ['layers[1].a.shift is 16, wanted a number in 0..15', 'layers.1.a.shift', 16],
+  ['layers[1].a.boundary is "near"', 'layers.1.a.boundary', 'near'],
+  ['layers[1].b.type is "twin-gelu", wanted "uniform"', 'layers.1.b.type', 'twin-gelu'],
+  ['layers[1].score is missing', 'layers.1.score', undefined],
+  ['layers[1].maxShift is "9"', 'layers.1.maxShift', '9'],
+  ['layers[2].a.scaleR2 is null', 'layers.2.a.scaleR2', null],
+  ['layers[2] is 7, wanted an object', 'layers.2', 7],
+])('%s', (message, path, value) => {
+  expect(() => parseRecipe(changed(path, value), 'recipe.json')).toThrow(FormatError);
+  expect(() => parseRecipe(changed(path, value), 'recipe.json')).toThrow(message);
+});
+
+test('text that is no JSON, or holds a key twice, is refused', () => {
+  expect(() => parseRecipe('{"format":', 'r/recipe.json')).toThrow(/^r\/recipe\.json is not JSON: /);
+  expect(() => parseRecipe('[]', 'recipe.json')).toThrow('the document is [], wanted an object');
+  const twice = JSON.stringify(recipe).replace('"seed":3', '"seed":3,"seed":4');
+  expect(() => parseRecipe(twice, 'recipe.json')).toThrow('holds the key "seed" twice');
+});
+
+const fit = (text: string, weightsSha256 = HASH) =>
+  checkRecipeFits(parseRecipe(text, 'r.json'), 'r.json', { network, weightsSha256 }, 'models/m');
+const [embed, pvLayer, fc2] = recipe.layers;
+
+test('a recipe fits the model that it was made for', () => {
+  expect(() => fit(JSON.stringify(recipe))).not.toThrow();
+});
+
+test('a recipe of other weights is refused with both hashes and the model', () => {
+  expect(() => fit(JSON.stringify(recipe), 'cd'.repeat(32))).toThrow(
+    /SHA-256 abababababab.*models\/m has cdcdcdcdcdcd/,
+  );
+});
+
+test.each<[string, string, unknown]>([
+  ['layer 1 is linear fc2, the network of models/m has matmul pv there', 'layers', [embed, fc2]],
+  ['layer 2 is missing, the network of models/m has linear fc2 there', 'layers', [embed, pvLayer]],
+  ['layer 3 is linear embed, the network of models/m has only 3 layers', 'layers', [embed, pvLayer, fc2, embed]],
+  ['layer 0 is matmul embed', 'layers.0.kind', 'matmul'],
+  ['layer embed: operand b has 1 scales, one per channel makes 2', 'layers.0.b.scales', [0.5]],
+  ['layer embed: operand b cannot have a scale per head', 'layers.0.b.granularity', 'head'],
+  ['layer pv: operand b cannot have a scale per channel', 'layers.1.b.granularity', 'channel'],
+  ['layer pv: operand a is quantized as twin-gelu', 'layers.1.a', fc2?.a],
+  ['layer embed: operand a is quantized as uniform, its pixels values need pixels', 'layers.0.a', fc2?.b],
+  // the bounds of PTQ4ViT's alignment by shifts: 2^m 127 197 128 < 2^31 up to m = 9, 2^m 127 768 32 < 2^31 up to m = 9
+  ['layer pv: twin shift 10 could wrap the 32-bit accumulator, at most 9 fits depth 197', 'layers.1.a.shift', 10],
+  ['layer fc2: twin shift 10 could wrap the 32-bit accumulator, at most 9 fits depth 768', 'layers.2.a.shift', 10],
+])('r.json: %s', (message, path, value) => {
+  expect(() => fit(changed(path, value))).toThrow(FormatError);
+  expect(() => fit(changed(path, value))).toThrow(`r.json: ${message}`);
+});
+
+test('the largest shift that the accumulator allows is accepted', () => {
+  expect(() => fit(changed('layers.1.a.shift', 9))).not.toThrow();
+});
