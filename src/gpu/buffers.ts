@@ -136,6 +136,15 @@ export class BufferScope {
     return buffer;
   }
 
+  owns(buffer: GPUBuffer): boolean {
+    return this.#owned.has(buffer);
+  }
+
+  /** Moves `buffer` from `other` into this scope; one that this scope owns already stays. */
+  adopt(buffer: GPUBuffer, other: BufferScope): GPUBuffer {
+    return this.owns(buffer) ? buffer : this.#own(other.keep(buffer));
+  }
+
   release(): void {
     for (const buffer of this.#owned) this.pool.release(buffer);
     this.#owned.clear();

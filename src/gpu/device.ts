@@ -60,7 +60,11 @@ export async function openGpu(gpu: GPU): Promise<Gpu> {
   const requiredLimits = Object.fromEntries(RAISED_LIMITS.map((name) => [name, adapter.limits[name]]));
   const requiredFeatures = OPTIONAL_FEATURES.filter((feature) => adapter.features.has(feature));
   const device = await adapter.requestDevice({ requiredLimits, requiredFeatures });
-  const { vendor, architecture, description } = adapter.info;
+  return new Gpu(device, describeAdapter(adapter));
+}
+
+export function describeAdapter({ info }: GPUAdapter): AdapterDescription {
+  const { vendor, architecture, description } = info;
   const software = /llvmpipe|swiftshader|lavapipe|software/i.test(`${vendor} ${architecture} ${description}`);
-  return new Gpu(device, { vendor, architecture, description, software });
+  return { vendor, architecture, description, software };
 }

@@ -43,7 +43,15 @@ export function productGeometry(operation: SearchedOperation, unit: Unit): Produ
     if (imageStride === undefined) throw new Error(`${operation.name} reads ${view.tensor}, which ${unit.name} lacks`);
     return { ...view, imageStride };
   };
-  return { heads, rows, depth, columns, a: strided(operation.a), b: strided(operation.b), output: strided(operation.output) };
+  return {
+    heads,
+    rows,
+    depth,
+    columns,
+    a: strided(operation.a),
+    b: strided(operation.b),
+    output: strided(operation.output),
+  };
 }
 
 /** Multiply-accumulates of one image. */

@@ -1,3 +1,5 @@
+import { largestTwinShift } from '../kernels/codes.ts';
+
 /** Quantizers as data: what a recipe stores, what a search chooses and what a simulation or an export carries out. */
 
 /** Uniform symmetric codes `clamp(round(x / scale), -q, q - 1)`, q = 2^(bits - 1); one scale per group. */
@@ -62,9 +64,7 @@ export function twinShift(quantizer: ActivationQuantizer): number {
  * Fixed before a search, so that no wrapping candidate is ever formed. -1 when even shift 0 could wrap.
  */
 export function maxTwinShift(twinBits: number, otherBits: number, depth: number): number {
-  const unshifted = (2 ** (twinBits - 1) - 1) * depth * 2 ** (otherBits - 1);
-  for (let shift = 15; shift >= 0; shift--) if (2 ** shift * unshifted < 2 ** 31) return shift;
-  return -1;
+  return Math.min(15, largestTwinShift(twinBits, depth, otherBits));
 }
 
 /** Largest step for which `largest` is the last code's own cell: max / (q - 1/2), rounded to f32; 2^-149 keeps an all-zero group legal. */

@@ -1,0 +1,222 @@
+import type { GpuContext } from '../quantize/context.ts';
+import {
+  initialScale,
+  maxTwinShift,
+  type ActivationQuantizer,
+  type TwinSoftmaxQuantizer,
+  type UniformQuantizer,
+} from '../quantize/quantizer.ts';
+import { tieGelu } from '../kernels/quantizeTwinGelu.ts';
+import { CalibrationError } from './errors.ts';
+import { imageCount, scoreCandidates, type LayerProblem, type ScoreGroups } from './layerScorer.ts';
+import type { CalibrationOptions, LayerRecipe } from './recipe.ts';
+import { candidatesPerRound, search, type Choice } from './search.ts';
+
+/** What decides the quantizers of a layer before any search. */
+export interface LayerPlan {
+  readonly kind: 'linear' | 'matmul';
+  readonly operand: 'plain' | 'post-gelu' | 'post-softmax' | 'pixels';
+  readonly aBits: number;
+  readonly bBits: number;
+  /** Equal parts of a weight's rows with scales of their own when weights are quantized per tensor. */
+  readonly parts: number;
+}
+
+/** Largest magnitudes of both operands, per group of their initial quantizers. */
+export interface LayerRanges {
+  readonly a: readonly number[];
+  readonly b: readonly number[];
+  /** Root mean square of the output's gradient; 1 with metrics that do not use it. */
+  readonly gradientRms: number;
+}
+
+/** Largest twin shift of post-softmax codes that is tried. */
+const LARGEST_SOFTMAX_SHIFT = 12;
+
+/** Candidates that `searchLayer` will score, in full passes over the layer: for progress, before any is run. */
+export function plannedCandidates(plan: LayerPlan, depth: number, options: CalibrationOptions): number {
+  let count = 0;
+  for (let round = 0; round < roundsOf(plan, options); round++) {
+    count += candidatesPerRound(options, round);
+    if (plan.operand === 'pixels') continue;
+    count += isTwinSoftmax(plan, options) ? softmaxShifts(plan, depth).length : candidatesPerRound(options, round);
+  }
+  return count;
+}
+
+/**
+ * Chooses the scales of both operands of a layer by alternating search (PTQ4ViT, section 3.4): the right operand with the left
+ * one fixed, then the left one, for the rounds of the options.
+ *
+ * @throws CalibrationError naming the layer when its gradient is zero everywhere or a score is not finite
+ */
+export async function searchLayer(
+  context: GpuContext,
+  problem: LayerProblem,
+  plan: LayerPlan,
+  ranges: LayerRanges,
+  options: CalibrationOptions,
+  onWork: (candidates: number) => void,
+): Promise<LayerRecipe> {
+  if (!(ranges.gradientRms > 0 && ranges.gradientRms < Infinity)) {
+    throw new CalibrationError(
+      `${problem.name}: the gradient of its output has a root mean square of ${ranges.gradientRms}; the images tell nothing about this layer, use other or more images`,
+    );
+  }
+  const shiftLimit = maxTwinShift(plan.aBits, plan.bBits, problem.geometry.depth);
+  const left = leftOperand(plan, ranges, options, shiftLimit);
+  const right = rightOperand(plan, problem, ranges, options);
+  let a = left.initial;
+  let b = right.initial;
+  let aFactors = new Float64Array(left.groups).fill(1);
+  let bFactors = new Float64Array(right.groups).fill(1);
+  let score = Infinity;
+  for (let round = 0; round < roundsOf(plan, options); round++) {
+    const scored = (
+      lefts: readonly ActivationQuantizer[],
+      rights: readonly UniformQuantizer[],
+      groups: ScoreGroups,
+    ): Promise<Float64Array[]> => {
+      const candidates = Math.max(lefts.length, rights.length);
+      return scoreCandidates(context, problem, lefts, rights, groups, (share) => onWork(share * candidates));
+    };
+    const bChoice = await search(
+      (factors) => scored([a], factors.map(right.quantizer), right.scoreGroups),
+      right.groups,
+      options,
+      round,
+      bFactors,
+    );
+    bFactors = finiteChoice(problem.name, bChoice);
+    b = right.quantizer(bFactors);
+    score = sum(bChoice.scores);
+    if (plan.operand === 'pixels') continue;
+    if (isTwinSoftmax(plan, options)) {
+      const shifts = softmaxShifts(plan, problem.geometry.depth);
+      const quantizers = shifts.map((shift) => twinSoftmax(plan.aBits, shift, options));
+      const scores = await scored(quantizers, [b], { by: 'columns', parts: 1 });
+      const best = lowest(scores.map((total) => total[0] as number));
+      a = quantizers[best] as TwinSoftmaxQuantizer;
+      score = scores[best]?.[0] as number;
+      if (!Number.isFinite(score)) throw notFinite(problem.name, score);
+      continue;
+    }
+    const aChoice = await search(
+      (factors) => scored(factors.map(left.quantizer), [b], left.scoreGroups),
+      left.groups,
+      options,
+      round,
+      aFactors,
+    );
+    aFactors = finiteChoice(problem.name, aChoice);
+    a = left.quantizer(aFactors);
+    score = sum(aChoice.scores);
+  }
+  return {
+    name: problem.name,
+    kind: plan.kind,
+    a,
+    b,
+    score: score / scoreUnit(problem, ranges),
+    ...(a.type === 'twin-softmax' || a.type === 'twin-gelu' ? { maxShift: shiftLimit } : {}),
+  };
+}
+
+/** An operand whose scales are searched: how factors become a quantizer, and whose scores decide them. */
+interface SearchedOperand<Quantizer> {
+  readonly groups: number;
+  readonly scoreGroups: ScoreGroups;
+  readonly initial: Quantizer;
+  readonly quantizer: (factors: Float64Array) => Quantizer;
+}
+
+function leftOperand(
+  plan: LayerPlan,
+  ranges: LayerRanges,
+  options: CalibrationOptions,
+  shiftLimit: number,
+): SearchedOperand<ActivationQuantizer> {
+  const bits = plan.aBits;
+  const perHead = plan.kind === 'matmul';
+  const groups = ranges.a.length;
+  const scoreGroups: ScoreGroups = perHead ? { by: 'heads' } : { by: 'columns', parts: 1 };
+  const start = ranges.a.map((largest) => initialScale(largest, bits));
+  const scaled = (factors: Float64Array) => start.map((scale, g) => Math.fround(scale * (factors[g] as number)));
+  const quantizer = (factors: Float64Array): ActivationQuantizer => {
+    if (plan.operand === 'post-gelu' && options.twin) {
+      const [scaleR2] = scaled(factors) as [number];
+      return { type: 'twin-gelu', bits, scaleR2, shift: tieGelu(scaleR2, bits, shiftLimit).shift };
+    }
+    return { type: 'uniform', bits, granularity: perHead ? 'head' : 'tensor', scales: scaled(factors) };
+  };
+  const ones = new Float64Array(groups).fill(1);
+  if (plan.operand === 'pixels') return { groups, scoreGroups, initial: { type: 'pixels', bits: 8 }, quantizer };
+  if (isTwinSoftmax(plan, options)) {
+    const shift = Math.min(4, shiftLimit);
+    return { groups, scoreGroups, initial: twinSoftmax(bits, shift, options), quantizer };
+  }
+  return { groups, scoreGroups, initial: quantizer(ones), quantizer };
+}
+
+function rightOperand(
+  plan: LayerPlan,
+  problem: LayerProblem,
+  ranges: LayerRanges,
+  options: CalibrationOptions,
+): SearchedOperand<UniformQuantizer> {
+  const groups = ranges.b.length;
+  const start = ranges.b.map((largest) => initialScale(largest, plan.bBits));
+  const granularity = plan.kind === 'matmul' ? 'head' : options.weightGranularity;
+  const quantizer = (factors: Float64Array): UniformQuantizer => ({
+    type: 'uniform',
+    bits: plan.bBits,
+    granularity,
+    scales: start.map((scale, g) => Math.fround(scale * (factors[g] as number))),
+  });
+  const scoreGroups: ScoreGroups = plan.kind === 'matmul' ? { by: 'heads' } : { by: 'columns', parts: groups };
+  return { groups, scoreGroups, initial: quantizer(new Float64Array(groups).fill(1)), quantizer };
+}
+
+/** Pixels are exact: nothing alternates, one round says all. */
+function roundsOf(plan: LayerPlan, options: CalibrationOptions): number {
+  return plan.operand === 'pixels' ? 1 : options.rounds;
+}
+
+function isTwinSoftmax(plan: LayerPlan, options: CalibrationOptions): boolean {
+  return plan.operand === 'post-softmax' && options.twin;
+}
+
+function softmaxShifts(plan: LayerPlan, depth: number): number[] {
+  const limit = Math.min(LARGEST_SOFTMAX_SHIFT, maxTwinShift(plan.aBits, plan.bBits, depth));
+  return Array.from({ length: limit + 1 }, (_, shift) => shift);
+}
+
+function twinSoftmax(bits: number, shift: number, { twinBoundary }: CalibrationOptions): TwinSoftmaxQuantizer {
+  return { type: 'twin-softmax', bits, shift, boundary: twinBoundary };
+}
+
+/** Elements, or rows for `cosine`, times the mean squared gradient: what turns a sum into the mean that a recipe states. */
+function scoreUnit(problem: LayerProblem, { gradientRms }: LayerRanges): number {
+  const { heads, rows, columns } = problem.geometry;
+  const lines = imageCount(problem) * heads * rows;
+  return problem.metric === 'cosine' ? lines : lines * columns * gradientRms ** 2;
+}
+
+function finiteChoice(layer: string, { factors, scores }: Choice): Float64Array<ArrayBuffer> {
+  for (const score of scores) if (!Number.isFinite(score)) throw notFinite(layer, score);
+  return Float64Array.from(factors);
+}
+
+function notFinite(layer: string, score: number): CalibrationError {
+  return new CalibrationError(
+    `${layer}: the best score is ${score}; an operand or a gradient of this layer overflows f32`,
+  );
+}
+
+function lowest(values: readonly number[]): number {
+  return values.reduce((best, value, i) => (value < (values[best] as number) ? i : best), 0);
+}
+
+function sum(values: Float64Array): number {
+  return values.reduce((total, value) => total + value, 0);
+}

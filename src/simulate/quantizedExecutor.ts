@@ -1,0 +1,110 @@
+import type { BufferScope } from '../gpu/buffers.ts';
+import type { Dispatch } from '../gpu/kernel.ts';
+import { codeWords, type CodeKind } from '../kernels/codes.ts';
+import { matmulCodes } from '../kernels/matmulCodes.ts';
+import type { SearchedExecutor } from '../model/execute.ts';
+import type { SearchedOperation, Unit } from '../model/graph.ts';
+import { encodeLeft, encodeRight } from '../quantize/encode.ts';
+import { productGeometry, type ProductGeometry } from '../quantize/geometry.ts';
+import { twinShift } from '../quantize/quantizer.ts';
+import { productScales } from '../quantize/scales.ts';
+import type { LayerRecipe } from '../calibrate/recipe.ts';
+
+/** A quantized weight on the device. */
+export interface DeviceWeight {
+  /** u32 `[words][outFeatures]`, depth-major. */
+  readonly codes: GPUBuffer;
+  /** f32 `[outFeatures]` */
+  readonly bias: GPUBuffer | null;
+}
+
+/** A layer ready to run: its recipe, where its operands lie, its weight. */
+export interface QuantizedLayer {
+  readonly recipe: LayerRecipe;
+  readonly geometry: ProductGeometry;
+  readonly weight: DeviceWeight | undefined;
+}
+
+/**
+ * Runs searched layers as the search scored them: operands to codes, the exact integer product, one multiplication by the
+ * product scale. Everything between them stays float.
+ */
+export function quantizedExecutor(
+  device: GPUDevice,
+  layers: ReadonlyMap<string, QuantizedLayer>,
+  pixelCodes: () => GPUBuffer,
+): SearchedExecutor {
+  return async (operation, tensors, images, output, scope) => {
+    const layer = layers.get(operation.name);
+    if (!layer) throw new Error(`the recipe has no layer ${operation.name}`);
+    return runLayer(device, operation, layer, tensors, images, output, pixelCodes, scope);
+  };
+}
+
+async function runLayer(
+  device: GPUDevice,
+  operation: SearchedOperation,
+  { recipe, geometry, weight }: QuantizedLayer,
+  tensors: ReadonlyMap<string, GPUBuffer>,
+  images: number,
+  output: GPUBuffer,
+  pixelCodes: () => GPUBuffer,
+  scope: BufferScope,
+): Promise<Dispatch[]> {
+  const { heads, rows, depth, columns } = geometry;
+  const { a, b } = recipe;
+  const source = a.type === 'pixels' ? pixelCodes() : (tensors.get(geometry.a.tensor) as GPUBuffer);
+  const left = await encodeLeft(device, source, geometry.a, { images, heads, rows, depth }, [a], scope);
+  const right = geometry.b
+    ? await encodeRight(
+        device,
+        tensors.get(geometry.b.tensor) as GPUBuffer,
+        geometry.b,
+        { images, heads, depth, columns },
+        [b],
+        scope,
+      )
+    : { codes: (weight as DeviceWeight).codes, dispatches: [] };
+  const scales = productScales(geometry, a, b);
+  const kind: CodeKind = a.type === 'pixels' ? 'uniform' : a.type;
+  const { offset, imageStride, headStride, rowStride } = geometry.output;
+  const product = await matmulCodes(
+    device,
+    {
+      a: left.codes,
+      b: right.codes,
+      scales: scope.upload(scales.values, `${operation.name} scales`),
+      bias: weight?.bias ?? null,
+      y: output,
+    },
+    {
+      images,
+      heads,
+      rows,
+      depth,
+      columns,
+      aKind: kind,
+      aBits: a.bits,
+      shift: twinShift(a),
+      bBits: b.bits,
+      bBatchStride: geometry.b ? codeWords(depth) * columns : 0,
+      scaleHeadStride: scales.headStride,
+      scaleColumnStride: scales.columnStride,
+      output: { offset, imageStride, headStride, rowStride },
+    },
+  );
+  return [...left.dispatches, ...right.dispatches, product];
+}
+
+/** Geometry of every searched operation of `units` by name. */
+export function geometries(units: readonly Unit[]): Map<string, ProductGeometry> {
+  const found = new Map<string, ProductGeometry>();
+  for (const unit of units) {
+    for (const operation of unit.operations) {
+      if (operation.kind === 'linear' || operation.kind === 'matmul') {
+        found.set(operation.name, productGeometry(operation, unit));
+      }
+    }
+  }
+  return found;
+}

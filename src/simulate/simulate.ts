@@ -1,0 +1,143 @@
+import type { Recipe } from '../calibrate/recipe.ts';
+import { BufferPool } from '../gpu/buffers.ts';
+import type { Gpu } from '../gpu/device.ts';
+import { FormatError } from '../io/errors.ts';
+import { normalizePixels } from '../io/preprocess.ts';
+import { readF32, readI8 } from '../io/readTensor.ts';
+import { parseSafetensors, type TensorEntry } from '../io/safetensors.ts';
+import { forwardNetwork, ParameterStore, type ExecutionContext, type SearchedExecutor } from '../model/execute.ts';
+import { searchedLayers, type LinearOperation } from '../model/graph.ts';
+import type { Model } from '../model/load.ts';
+import { patchCodes, unfoldPatches } from '../model/patches.ts';
+import { packDepthMajor, packRows } from '../quantize/pack.ts';
+import { geometries, quantizedExecutor, type DeviceWeight, type QuantizedLayer } from './quantizedExecutor.ts';
+
+/** A network that turns preprocessed images into logits. */
+export interface Runner {
+  /**
+   * @param images uint8 `[height, width, 3]` each, as preprocessed for the model
+   * @returns f32 `[images, numClasses]`
+   */
+  logits(images: readonly Uint8Array[]): Promise<Float32Array>;
+  destroy(): void;
+}
+
+/** The float network of `model`. */
+export function createFloatRunner(gpu: Gpu, model: Model): Promise<Runner> {
+  return Promise.resolve(new NetworkRunner(gpu, model));
+}
+
+/**
+ * The network under `recipe`: its searched products in integers (quantize, multiply, scale), the rest in float, which is what
+ * the search scored.
+ *
+ * @param weightsFile the `weights.safetensors` beside the recipe
+ * @throws FormatError when the weights do not fit the model
+ */
+export async function createSimulation(
+  gpu: Gpu,
+  model: Model,
+  recipe: Recipe,
+  weightsFile: Uint8Array,
+  weightsName = 'weights.safetensors',
+): Promise<Runner> {
+  const runner = new NetworkRunner(gpu, model);
+  try {
+    await runner.quantize(recipe, weightsFile, weightsName);
+    return runner;
+  } catch (error) {
+    runner.destroy();
+    throw error;
+  }
+}
+
+class NetworkRunner implements Runner {
+  readonly #gpu: Gpu;
+  readonly #model: Model;
+  readonly #pool: BufferPool;
+  readonly #context: ExecutionContext;
+  #executor: SearchedExecutor | undefined;
+  #pixelCodes: GPUBuffer | undefined;
+
+  constructor(gpu: Gpu, model: Model) {
+    this.#gpu = gpu;
+    this.#model = model;
+    this.#pool = new BufferPool(gpu.device);
+    this.#context = { device: gpu.device, pool: this.#pool, parameters: new ParameterStore(this.#pool, model) };
+  }
+
+  // eslint-disable-next-line @typescript-eslint/require-await -- reports its errors through the promise
+  async quantize(recipe: Recipe, weightsFile: Uint8Array, weightsName: string): Promise<void> {
+    const { tensors } = parseSafetensors(weightsFile, weightsName);
+    const byName = new Map(recipe.layers.map((layer) => [layer.name, layer]));
+    const geometryOf = geometries(this.#model.network.units);
+    const layers = new Map<string, QuantizedLayer>();
+    for (const operation of searchedLayers(this.#model.network)) {
+      const { name } = operation;
+      const [layer, geometry] = [byName.get(name), geometryOf.get(name)];
+      if (!layer || !geometry) throw new FormatError(`the recipe has no layer ${name}; quantize this model again`);
+      const weight = operation.kind === 'linear' ? this.#upload(operation, tensors, weightsName) : undefined;
+      layers.set(name, { recipe: layer, geometry, weight });
+    }
+    this.#executor = quantizedExecutor(this.#gpu.device, layers, () => this.#pixelCodes as GPUBuffer);
+  }
+
+  #upload(
+    { name, inFeatures, outFeatures, bias }: LinearOperation,
+    tensors: ReadonlyMap<string, TensorEntry>,
+    file: string,
+  ): DeviceWeight {
+    const entry = (suffix: string, shape: readonly number[]): TensorEntry => {
+      const found = tensors.get(`${name}.${suffix}`);
+      if (!found) throw new FormatError(`${file} has no tensor ${name}.${suffix}; quantize this model again`);
+      if (found.shape.join() !== shape.join()) {
+        throw new FormatError(
+          `${file}: ${name}.${suffix} has shape [${found.shape.join(', ')}], expected [${shape.join(', ')}]`,
+        );
+      }
+      return found;
+    };
+    const codes = packDepthMajor(readI8(entry('codes', [outFeatures, inFeatures])), outFeatures, inFeatures);
+    const hasBias = bias !== null || tensors.has(`${name}.bias`);
+    const shift = hasBias ? this.#pool.upload(readF32(entry('bias', [outFeatures])), `${name} bias`) : null;
+    return { codes: this.#pool.upload(codes, `${name} codes`), bias: shift };
+  }
+
+  async logits(images: readonly Uint8Array[]): Promise<Float32Array> {
+    const { config, network } = this.#model;
+    const patches = concatenate(images.map((rgb) => unfoldPatches(normalizePixels(rgb, config.preprocessing), config)));
+    const depth = 3 * config.patchSize ** 2;
+    if (this.#executor) {
+      this.#pixelCodes = this.#pool.upload(
+        packRows(
+          images.map((rgb) => patchCodes(rgb, config)),
+          depth,
+        ),
+        'pixel codes',
+      );
+    }
+    try {
+      const logits = await forwardNetwork(this.#context, network, patches, images.length, this.#executor);
+      this.#gpu.check();
+      return logits;
+    } finally {
+      if (this.#pixelCodes) this.#pool.release(this.#pixelCodes);
+      this.#pixelCodes = undefined;
+    }
+  }
+
+  destroy(): void {
+    this.#context.parameters[Symbol.dispose]();
+    this.#pool.destroy();
+  }
+}
+
+function concatenate(parts: readonly Float32Array[]): Float32Array {
+  const whole = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let offset = 0;
+  for (const part of parts) {
+    whole.set(part, offset);
+    offset += part.length;
+  }
+  return whole;
+}
