@@ -13,6 +13,7 @@ export const SOURCES = [
   'src',
   'shaders',
   'bench',
+  'package.json',
   'package-lock.json',
   'tsconfig.json',
   'tsconfig.build.json',

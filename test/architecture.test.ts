@@ -1,0 +1,147 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { findCycle, importsOf, packagesReachedFrom, roomViolations, type ImportGraph } from './support/imports.ts';
+
+const root = path.join(import.meta.dirname, '..');
+
+/** The table of docs/architecture.md. */
+const ROOMS = {
+  reference: [],
+  io: [],
+  gpu: [],
+  evaluate: [],
+  kernels: ['gpu', '../shaders/'],
+  model: ['io', 'gpu', 'kernels'],
+  quantize: ['model', 'kernels', 'gpu'],
+  calibrate: ['quantize', 'model', 'kernels', 'gpu', 'io'],
+  simulate: ['quantize', 'model', 'kernels', 'gpu', 'io', 'calibrate/recipe.ts'],
+  selfTest: ['kernels', 'reference', 'gpu'],
+  node: ['selfTest', 'evaluate', 'simulate', 'calibrate', 'quantize', 'model', 'kernels', 'reference', 'io', 'gpu'],
+  cli: ['index.ts', 'node.ts', '../package.json'],
+};
+const ENTRIES = ['index.ts', 'node.ts', 'browser.ts'];
+const TABLE = { ...ROOMS, ...Object.fromEntries(ENTRIES.map((entry) => [entry, ['*']])) };
+
+const graph: ImportGraph = new Map(
+  readdirSync(path.join(root, 'src'), { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.ts') && !file.endsWith('.d.ts'))
+    .map((file) => [file, importsOf(file, readFileSync(path.join(root, 'src', file), 'utf8'))]),
+);
+
+describe('the source', () => {
+  test('keeps to the rooms', () => {
+    expect(graph.size).toBeGreaterThan(30);
+    expect(roomViolations(graph, TABLE, ENTRIES)).toEqual([]);
+  });
+
+  test('has no cycle of imports', () => {
+    expect(findCycle(graph)).toBeUndefined();
+  });
+
+  test.each(['index.ts', 'browser.ts'])('%s reaches no package and nothing of Node', (entry) => {
+    expect(graph.has(entry)).toBe(true);
+    expect(packagesReachedFrom(graph, entry)).toEqual([]);
+  });
+
+  test('nothing but the command itself reaches the command', () => {
+    const importers = [...graph].filter(([, imports]) => imports.some((target) => target.startsWith('cli/')));
+    expect(importers.map(([file]) => file).filter((file) => !file.startsWith('cli/'))).toEqual([]);
+  });
+
+  test('is described by the table of docs/architecture.md', () => {
+    const rows = readFileSync(path.join(root, 'docs/architecture.md'), 'utf8').matchAll(/^\| `(\w+)` +\| (.*?) +\|/gm);
+    const documented = [...rows].map(([, room = '', allowed = '']) => {
+      return [room, [...allowed.matchAll(/`([^`]+)`/g)].map(([, name]) => name).sort()];
+    });
+    const held = Object.entries(ROOMS).map(([room, allowed]) => {
+      return [room, allowed.map((name) => name.replace(/^\.\.\//, '')).sort()];
+    });
+    expect(Object.fromEntries(documented)).toEqual(Object.fromEntries(held));
+  });
+});
+
+describe('the guards see', () => {
+  const made = (files: Record<string, string[]>): ImportGraph => new Map(Object.entries(files));
+  const table = { low: [], high: ['low'], picky: ['high/data.ts'], shader: ['../shaders/'], 'index.ts': ['*'] };
+
+  test.each<[string, Record<string, string[]>, string[]]>([
+    [
+      'an import against the flow',
+      { 'low/a.ts': ['high/b.ts'], 'high/b.ts': [] },
+      ['low/a.ts may not import high/b.ts'],
+    ],
+    ['a room that is not in the table', { 'new/a.ts': [] }, ['new/a.ts lies in no room of the table']],
+    ['a loose file', { 'loose.ts': [] }, ['loose.ts lies in no room of the table']],
+    [
+      'another file of a room',
+      { 'picky/a.ts': ['high/b.ts'], 'high/b.ts': [] },
+      ['picky/a.ts may not import high/b.ts'],
+    ],
+    ['an entry used from a room', { 'high/a.ts': ['index.ts'], 'index.ts': [] }, ['high/a.ts may not import index.ts']],
+    ['a file outside', { 'low/a.ts': ['../shaders/a.wgsl'] }, ['low/a.ts may not import ../shaders/a.wgsl']],
+    ['what is outside even for an entry', { 'index.ts': ['../bench/a.ts'] }, ['index.ts may not import ../bench/a.ts']],
+  ])('%s', (_name, files, problems) => {
+    expect(roomViolations(made(files), table, ['index.ts'])).toEqual(problems);
+  });
+
+  test('nothing in what is allowed', () => {
+    const files = {
+      'low/a.ts': ['low/b.ts', 'node:fs'],
+      'low/b.ts': [],
+      'high/data.ts': ['low/a.ts'],
+      'picky/a.ts': ['high/data.ts'],
+      'shader/a.ts': ['../shaders/a.wgsl'],
+      'index.ts': ['high/data.ts', 'picky/a.ts'],
+    };
+    expect(roomViolations(made(files), table, ['index.ts'])).toEqual([]);
+    expect(findCycle(made(files))).toBeUndefined();
+  });
+
+  test('a cycle, with its way', () => {
+    const files = { 'a.ts': ['b.ts'], 'b.ts': ['c.ts', 'd.ts'], 'c.ts': [], 'd.ts': ['b.ts'] };
+    expect(findCycle(made(files))).toBe('b.ts -> d.ts -> b.ts');
+    expect(findCycle(made({ 'a.ts': ['a.ts'] }))).toBe('a.ts -> a.ts');
+  });
+
+  test('packages and builtins at any depth', () => {
+    const files = {
+      'index.ts': ['io/a.ts', 'io/b.ts'],
+      'io/a.ts': ['../x.json'],
+      'io/b.ts': ['sharp', 'node:fs', 'fs'],
+    };
+    expect(packagesReachedFrom(made(files), 'index.ts')).toEqual(
+      ['sharp', 'node:fs', 'fs'].map((name) => `index.ts -> io/b.ts -> ${name}`),
+    );
+  });
+
+  test('every form of import', () => {
+    const text = `
+      import a from './a.ts';
+      import type { B } from '../io/b.ts';
+      import { type C } from './c.ts';
+      export * from '../d.ts';
+      export { e } from './e.ts';
+      import './f.ts';
+      const g = await import('../io/g.ts');
+      type H = import('../io/h.ts').H;
+      import wgsl from '../../shaders/i.wgsl?raw';
+      import sharp from 'sharp';
+      // import './no.ts'
+      const text = "import './no.ts'";`;
+    expect(importsOf('gpu/x.ts', text).sort()).toEqual(
+      [
+        'gpu/a.ts',
+        'io/b.ts',
+        'gpu/c.ts',
+        'd.ts',
+        'gpu/e.ts',
+        'gpu/f.ts',
+        'io/g.ts',
+        'io/h.ts',
+        '../shaders/i.wgsl',
+        'sharp',
+      ].sort(),
+    );
+  });
+});

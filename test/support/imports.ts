@@ -1,0 +1,85 @@
+import { isBuiltin } from 'node:module';
+import path from 'node:path';
+import ts from 'typescript';
+
+/** Files of `src` by their path inside it, each with what it imports: `room/file.ts`, `../outside`, or a package. */
+export type ImportGraph = ReadonlyMap<string, readonly string[]>;
+
+/** For each room the rooms and single files that it may import besides itself; `*` is every room. */
+export type RoomTable = Readonly<Record<string, readonly string[]>>;
+
+/** Every import and re-export of a file, of types and on demand included, relative ones resolved inside `src`. */
+export function importsOf(file: string, text: string): string[] {
+  return ts.preProcessFile(text, true, true).importedFiles.map(({ fileName }) => {
+    if (!fileName.startsWith('.')) return fileName;
+    return path.posix.normalize(path.posix.join(path.posix.dirname(file), fileName.replace(/\?.*$/, '')));
+  });
+}
+
+/** The room of a file, undefined for a file beside the rooms and for anything outside `src`. */
+export function roomOf(file: string): string | undefined {
+  return file.startsWith('../') || !file.includes('/') ? undefined : file.slice(0, file.indexOf('/'));
+}
+
+/** Imports from one room to another that the table does not allow, and rooms that it does not know. */
+export function roomViolations(graph: ImportGraph, table: RoomTable, entries: readonly string[]): string[] {
+  const problems: string[] = [];
+  for (const [file, imports] of graph) {
+    const room = roomOf(file);
+    const allowed = table[room ?? file];
+    if (!allowed) {
+      problems.push(`${file} lies in no room of the table`);
+      continue;
+    }
+    for (const target of imports) {
+      if (!graph.has(target) && !target.startsWith('../')) continue; // a package
+      const targetRoom = roomOf(target);
+      if (room !== undefined && targetRoom === room) continue;
+      if (allowed.includes('*') && (targetRoom !== undefined || entries.includes(target))) continue;
+      if (allowed.includes(target) || (targetRoom !== undefined && allowed.includes(targetRoom))) continue;
+      if (allowed.some((name) => name.startsWith('../') && name.endsWith('/') && target.startsWith(name))) continue;
+      problems.push(`${file} may not import ${target}`);
+    }
+  }
+  return problems;
+}
+
+/** One cycle of imports as `a -> b -> a`, or undefined. */
+export function findCycle(graph: ImportGraph): string | undefined {
+  const done = new Set<string>();
+  const visit = (file: string, trail: readonly string[]): string | undefined => {
+    if (trail.includes(file)) return [...trail.slice(trail.indexOf(file)), file].join(' -> ');
+    if (done.has(file)) return undefined;
+    for (const target of graph.get(file) ?? []) {
+      const cycle = visit(target, [...trail, file]);
+      if (cycle) return cycle;
+    }
+    done.add(file);
+    return undefined;
+  };
+  for (const file of graph.keys()) {
+    const cycle = visit(file, []);
+    if (cycle) return cycle;
+  }
+  return undefined;
+}
+
+/** Packages and Node builtins that `entry` reaches, each with the chain of files that leads there. */
+export function packagesReachedFrom(graph: ImportGraph, entry: string): string[] {
+  const reached: string[] = [];
+  const seen = new Set<string>();
+  const visit = (file: string, trail: readonly string[]) => {
+    if (seen.has(file)) return;
+    seen.add(file);
+    for (const target of graph.get(file) ?? []) {
+      if (graph.has(target)) visit(target, [...trail, target]);
+      else if (isPackage(target)) reached.push([...trail, target].join(' -> '));
+    }
+  };
+  visit(entry, [entry]);
+  return reached;
+}
+
+function isPackage(target: string): boolean {
+  return isBuiltin(target) || (!target.startsWith('../') && !/\.(ts|wgsl|json)$/.test(target));
+}
