@@ -21,7 +21,7 @@ export interface QuantizeUniformShape {
 /** Code of one value: `clamp(round(f32(x * inverse)), -q, q - 1)`, q = 2^(bits - 1), ties to even. */
 export function uniformCode(x: number, inverse: number, bits: number): number {
   const q = 2 ** (bits - 1);
-  return Math.min(Math.max(roundHalfEven(Math.fround(x * inverse)), -q), q - 1);
+  return Math.min(Math.max(roundHalfEven(Math.fround(x * inverse)), -q), q - 1) + 0; // -0 + 0 is 0
 }
 
 /** Reference of `quantize_uniform.wgsl`: the packed words of all candidates. */
