@@ -1,0 +1,121 @@
+import type { MatrixView, Network, Operation, Unit } from '../../src/model/graph.ts';
+import type { Model } from '../../src/model/load.ts';
+import { erfReference } from '../../src/reference/geluF32.ts';
+
+/** A disturbance added to one tensor of one unit as soon as it is computed. */
+export interface Disturbance {
+  readonly unit: string;
+  readonly tensor: string;
+  readonly delta: Float64Array;
+}
+
+/** Logits of one image in plain double precision, straight from the operation lists; slow and obvious. */
+export function doubleForward(model: Model, patches: Float32Array, disturbance?: Disturbance): Float64Array {
+  let input: Float64Array = Float64Array.from(patches);
+  for (const unit of model.network.units) input = runUnit(model, unit, input, disturbance);
+  return input;
+}
+
+function runUnit(model: Model, unit: Unit, input: Float64Array, disturbance?: Disturbance): Float64Array {
+  const tensors = new Map([[unit.input, input]]);
+  const get = (name: string) => tensors.get(name) as Float64Array;
+  for (const operation of unit.operations) {
+    const name = operation.kind === 'matmul' ? operation.output.tensor : operation.output;
+    const output = new Float64Array(unit.elements[name] as number);
+    compute(model, operation, get, output);
+    if (disturbance?.unit === unit.name && disturbance.tensor === name) {
+      disturbance.delta.forEach((d, i) => (output[i] = (output[i] as number) + d));
+    }
+    tensors.set(name, output);
+  }
+  return get(unit.output);
+}
+
+function compute(model: Model, operation: Operation, get: (name: string) => Float64Array, out: Float64Array): void {
+  const parameter = (name: string) => model.parameters.get(name)!.values;
+  switch (operation.kind) {
+    case 'linear': {
+      const [x, w] = [get(operation.input), parameter(operation.weight)];
+      const bias = operation.bias === null ? undefined : parameter(operation.bias);
+      for (let r = 0; r < operation.rows; r++) {
+        for (let n = 0; n < operation.outFeatures; n++) {
+          let sum = bias?.[n] ?? 0;
+          for (let k = 0; k < operation.inFeatures; k++) {
+            sum += x[r * operation.inFeatures + k]! * w[n * operation.inFeatures + k]!;
+          }
+          out[r * operation.outFeatures + n] = sum;
+        }
+      }
+      return;
+    }
+    case 'matmul': {
+      const at = (v: MatrixView, h: number, r: number, c: number) =>
+        v.offset + h * v.headStride + r * v.rowStride + c * v.columnStride;
+      const [a, b] = [get(operation.a.tensor), get(operation.b.tensor)];
+      for (let h = 0; h < operation.heads; h++) {
+        for (let r = 0; r < operation.rows; r++) {
+          for (let c = 0; c < operation.columns; c++) {
+            let sum = 0;
+            for (let k = 0; k < operation.depth; k++)
+              sum += a[at(operation.a, h, r, k)]! * b[at(operation.b, h, k, c)]!;
+            out[at(operation.output, h, r, c)] = sum;
+          }
+        }
+      }
+      return;
+    }
+    case 'layerNorm': {
+      const [gain, shift] = [parameter(`${operation.name}.weight`), parameter(`${operation.name}.bias`)];
+      eachRow(get(operation.input), operation.features, (row, first) => {
+        const mean = row.reduce((s, v) => s + v, 0) / row.length;
+        const variance = row.reduce((s, v) => s + (v - mean) ** 2, 0) / row.length;
+        const scale = 1 / Math.sqrt(variance + operation.epsilon);
+        row.forEach((v, i) => (out[first + i] = (v - mean) * scale * gain[i]! + shift[i]!));
+      });
+      return;
+    }
+    case 'softmax':
+      eachRow(get(operation.input), operation.columns, (row, first) => {
+        const exps = row.map((v) => Math.exp(operation.scale * v));
+        const sum = exps.reduce((s, v) => s + v, 0);
+        exps.forEach((e, i) => (out[first + i] = e / sum));
+      });
+      return;
+    case 'gelu':
+      get(operation.input).forEach((v, i) => (out[i] = (v * (1 + erfReference(v * Math.SQRT1_2))) / 2));
+      return;
+    case 'add': {
+      const b = get(operation.b);
+      get(operation.a).forEach((v, i) => (out[i] = (v + b[i]!) * operation.scale));
+      return;
+    }
+    case 'tokens': {
+      const tokens = [...operation.prefix.flatMap((name) => [...parameter(name)]), ...get(operation.input)];
+      const position = parameter(operation.position);
+      tokens.forEach((v, i) => (out[i] = v + position[i]!));
+      return;
+    }
+    case 'selectRow':
+      out.set(
+        get(operation.input)
+          .subarray(operation.row * operation.features)
+          .subarray(0, operation.features),
+      );
+      return;
+  }
+}
+
+function eachRow(x: Float64Array, columns: number, visit: (row: Float64Array, first: number) => void): void {
+  for (let first = 0; first < x.length; first += columns) visit(x.subarray(first, first + columns), first);
+}
+
+/** Unit and tensor that each searched layer of a network writes. */
+export function searchedOutputs(network: Network): { layer: string; unit: Unit; tensor: string }[] {
+  return network.units.flatMap((unit) =>
+    unit.operations.flatMap((operation) => {
+      if (operation.kind === 'linear') return [{ layer: operation.name, unit, tensor: operation.output }];
+      if (operation.kind === 'matmul') return [{ layer: operation.name, unit, tensor: operation.output.tensor }];
+      return [];
+    }),
+  );
+}
