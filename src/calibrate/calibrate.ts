@@ -74,7 +74,7 @@ export async function calibrate(
   using parameters = new ParameterStore(pool, model);
   const context: ExecutionContext = { device: gpu.device, pool, parameters };
   const run = new CalibrationRun(gpu, model, images, options, control, context, chunkImages);
-  return run.execute();
+  return await run.execute();
 }
 
 class CalibrationRun {

@@ -5,7 +5,13 @@ import { FormatError } from '../io/errors.ts';
 import { normalizePixels } from '../io/preprocess.ts';
 import { readF32, readI8 } from '../io/readTensor.ts';
 import { parseSafetensors, type TensorEntry } from '../io/safetensors.ts';
-import { forwardNetwork, ParameterStore, type ExecutionContext, type SearchedExecutor } from '../model/execute.ts';
+import {
+  forwardNetwork,
+  largestChunk,
+  ParameterStore,
+  type ExecutionContext,
+  type SearchedExecutor,
+} from '../model/execute.ts';
 import { searchedLayers, type LinearOperation } from '../model/graph.ts';
 import type { Model } from '../model/load.ts';
 import { patchCodes, unfoldPatches } from '../model/patches.ts';
@@ -50,6 +56,9 @@ export async function createSimulation(
     throw error;
   }
 }
+
+/** Images that go through the network together; the logits do not depend on it. */
+const IMAGES_PER_CHUNK = 8;
 
 class NetworkRunner implements Runner {
   readonly #gpu: Gpu;
@@ -104,22 +113,26 @@ class NetworkRunner implements Runner {
   }
 
   async logits(images: readonly Uint8Array[]): Promise<Float32Array> {
+    const { numClasses } = this.#model.network;
+    const logits = new Float32Array(images.length * numClasses);
+    const size = Math.min(IMAGES_PER_CHUNK, largestChunk(this.#gpu.device, this.#model.network));
+    for (let start = 0; start < images.length; start += size) {
+      logits.set(await this.#chunkLogits(images.slice(start, start + size)), start * numClasses);
+    }
+    this.#gpu.check();
+    return logits;
+  }
+
+  async #chunkLogits(images: readonly Uint8Array[]): Promise<Float32Array> {
     const { config, network } = this.#model;
     const patches = concatenate(images.map((rgb) => unfoldPatches(normalizePixels(rgb, config.preprocessing), config)));
-    const depth = 3 * config.patchSize ** 2;
     if (this.#executor) {
-      this.#pixelCodes = this.#pool.upload(
-        packRows(
-          images.map((rgb) => patchCodes(rgb, config)),
-          depth,
-        ),
-        'pixel codes',
-      );
+      const codes = images.map((rgb) => patchCodes(rgb, config));
+      this.#pixelCodes = this.#pool.upload(packRows(codes, 3 * config.patchSize ** 2), 'pixel codes');
     }
     try {
-      const logits = await forwardNetwork(this.#context, network, patches, images.length, this.#executor);
-      this.#gpu.check();
-      return logits;
+      const options = { imagesPerChunk: images.length };
+      return await forwardNetwork(this.#context, network, patches, images.length, this.#executor, options);
     } finally {
       if (this.#pixelCodes) this.#pool.release(this.#pixelCodes);
       this.#pixelCodes = undefined;
