@@ -107,7 +107,9 @@ export function readProbe(output, errors, code, signal) {
   const said = errors.trim();
   if (code !== 0) return { failed: `${said || 'no message'} (${signal ? `ended by ${signal}` : `exit ${code}`})` };
   const { adapter } = JSON.parse(output);
-  return typeof adapter === 'string' ? { found: adapter } : { none: said };
+  if (typeof adapter === 'string') return { found: adapter };
+  const lines = said.split('\n').filter((line) => !/^\s+at /.test(line)); // Dawn's own source positions
+  return { none: lines.map((line) => line.replace(/^Warning: /, '')).join('; ') };
 }
 
 /** @param {string} folder */

@@ -23,7 +23,11 @@ test('a missing driver is named where Debian would have it', () => {
 
 test('a probe tells an absent adapter, which a driver cures, from a failure, which it does not', () => {
   expect(readProbe('{"adapter":"mesa, llvmpipe"}\n', 'Warning: x', 0, null)).toEqual({ found: 'mesa, llvmpipe' });
-  expect(readProbe('{"adapter":null}\n', 'Found no drivers!\n', 0, null)).toEqual({ none: 'Found no drivers!' });
+  const dawn =
+    'Warning: Found no drivers!\nWarning: vkCreateInstance failed\n    at Check (/home/runner/VulkanError.cpp:106)\n';
+  expect(readProbe('{"adapter":null}\n', dawn, 0, null)).toEqual({
+    none: 'Found no drivers!; vkCreateInstance failed',
+  });
   expect(readProbe('', 'Cannot find package', 1, null)).toEqual({ failed: 'Cannot find package (exit 1)' });
   expect(readProbe('', '', null, 'SIGSEGV')).toEqual({ failed: 'no message (ended by SIGSEGV)' });
 });
