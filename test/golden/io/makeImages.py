@@ -8,8 +8,10 @@ Run in this folder: /usr/bin/python3 makeImages.py
 images/NAME      the files to decode
 images.bin       for each file of images.json its pixels after Image.open(NAME).convert("RGB"), deflated
 resize.bin       a source for each case of resize.json and then the result, deflated
+resizeNoise.json SHA-256 of larger results from a source that the test makes itself
 preprocess.bin   the result of each case of preprocess.json, deflated
 """
+import hashlib
 import json
 import math
 import os
@@ -161,6 +163,30 @@ for i, (source, target) in enumerate(sizes):
         cases.append({"source": i, "from": source, "to": target, "interpolation": name})
         blobs.append(Image.fromarray(array).resize(target, filter).tobytes())
 save("resize", cases, blobs)
+
+
+def noise(length):
+    """The generator x <- 1664525 x + 1013904223 modulo 2^32 from 0, its top byte: the test makes the same."""
+    state, out = 0, bytearray(length)
+    for i in range(length):
+        state = (1664525 * state + 1013904223) % 2**32
+        out[i] = state >> 24
+    return bytes(out)
+
+
+cases = []
+for source, target, name in [  # large enough to meet sums beside a rounding tie
+    ((500, 375), (330, 248), "bicubic"),
+    ((500, 375), (330, 248), "bilinear"),
+    ((201, 150), (332, 248), "bicubic"),
+    ((500, 375), (330, 248), "lanczos"),
+]:
+    image = Image.frombytes("RGB", source, noise(source[0] * source[1] * 3)).resize(target, filters[name])
+    digest = hashlib.sha256(image.tobytes()).hexdigest()
+    cases.append({"from": source, "to": target, "interpolation": name, "sha256": digest})
+with open("resizeNoise.json", "w") as file:
+    file.write("[\n" + ",\n".join("  " + json.dumps(case) for case in cases) + "\n]\n")
+
 
 
 def resize_short(image, size, filter):
