@@ -20,11 +20,14 @@ test.each([
   const source = noise(images * Math.max(from.sourceOuter, targetOuter) + 200, 1);
   source[from.sourceOffset] = 1e-42; // a subnormal survives
   const destination = noise(images * Math.max(from.sourceOuter, targetOuter) + 200, 2);
-  const scope = shared.pool.scope();
-  const buffers = { source: scope.upload(source, 'source'), destination: scope.upload(destination, 'destination') };
-  submit(shared.device, [await copyRowsF32(shared.device, buffers, shape)]);
-  const actual = await readF32(shared.device, buffers.destination, destination.length);
-  scope.release();
-  copyRowsF32Reference(source, destination, shape);
-  expect(actual).toEqual(destination);
+  const expected = destination.slice();
+  copyRowsF32Reference(source, expected, shape);
+  for (const lines of [1, 2]) {
+    const scope = shared.pool.scope();
+    const buffers = { source: scope.upload(source, 'source'), destination: scope.upload(destination, 'destination') };
+    const dispatch = await copyRowsF32(shared.device, buffers, shape);
+    submit(shared.device, [{ ...dispatch, grid: [Math.ceil(dispatch.grid[0] / lines), lines, 1] }]);
+    expect(await readF32(shared.device, buffers.destination, destination.length)).toEqual(expected);
+    scope.release();
+  }
 });

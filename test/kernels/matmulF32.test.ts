@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { readF32 } from '../../src/gpu/readback.ts';
-import { submit } from '../../src/gpu/kernel.ts';
+import { submit, type Grid } from '../../src/gpu/kernel.ts';
 import { denseMatrix, foldTiles, matmulF32, transposed, type MatmulShape } from '../../src/kernels/matmulF32.ts';
 import { matmulF32Reference } from '../../src/reference/matmulF32.ts';
 import { nmse, useGpu } from '../support/device.ts';
@@ -16,6 +16,7 @@ async function run(
   bias: Float32Array | null,
   elements: number,
   shape: MatmulShape,
+  grid?: Grid,
 ): Promise<Float32Array> {
   const { device, pool } = shared;
   const scope = pool.scope();
@@ -25,7 +26,8 @@ async function run(
     bias: bias && scope.upload(withJunk(bias), 'bias'),
     c: scope.upload(new Float32Array(elements).fill(7), 'c'),
   };
-  submit(device, [await matmulF32(device, buffers, shape)]);
+  const dispatch = await matmulF32(device, buffers, shape);
+  submit(device, [grid ? { ...dispatch, grid } : dispatch]);
   const c = await readF32(device, buffers.c, elements);
   scope.release();
   return c;
@@ -120,8 +122,8 @@ test('reads q and k inside qkv, writes probabilities times v into the columns of
   });
 });
 
-test('a batch gives the bits that each image alone gives', async () => {
-  const [images, rows, columns, depth] = [3, 10, 33, 12];
+test.each([10, 16])('a batch of %i rows gives the bits that each image alone gives', async (rows) => {
+  const [images, columns, depth] = [3, 33, 12];
   const a = noise(images * rows * depth, 6);
   const b = noise(depth * columns, 7);
   const shape = {
@@ -139,6 +141,15 @@ test('a batch gives the bits that each image alone gives', async () => {
     const part = a.slice(i * rows * depth, (i + 1) * rows * depth);
     const alone = await run(part, b, null, rows * columns, { ...shape, images: 1 });
     expect(alone).toEqual(batch.slice(i * rows * columns, (i + 1) * rows * columns));
+  }
+  const tiles = images * Math.ceil(rows / 8);
+  for (const grid of [
+    [tiles, 1, 1],
+    [2, 1, 3],
+    [1, 3, 2],
+    [2, 2, 2],
+  ] as const) {
+    expect(await run(a, b, null, images * rows * columns, shape, grid), `grid ${grid.join(' x ')}`).toEqual(batch);
   }
 });
 
