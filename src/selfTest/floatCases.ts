@@ -1,0 +1,128 @@
+import { addF32, addF32Kernel } from '../kernels/addF32.ts';
+import { assembleTokensF32, assembleTokensF32Kernel } from '../kernels/assembleTokensF32.ts';
+import { copyRowsF32, copyRowsF32Kernel } from '../kernels/copyRowsF32.ts';
+import { geluBackwardF32, geluBackwardF32Kernel } from '../kernels/geluBackwardF32.ts';
+import { geluF32, geluF32Kernel } from '../kernels/geluF32.ts';
+import { layerNormBackwardF32, layerNormBackwardF32Kernel } from '../kernels/layerNormBackwardF32.ts';
+import { layerNormF32, layerNormF32Kernel } from '../kernels/layerNormF32.ts';
+import { denseMatrix, matmulF32, matmulF32Kernel, transposed } from '../kernels/matmulF32.ts';
+import { softmaxBackwardF32, softmaxBackwardF32Kernel } from '../kernels/softmaxBackwardF32.ts';
+import { softmaxF32, softmaxF32Kernel } from '../kernels/softmaxF32.ts';
+import { addF32Reference } from '../reference/addF32.ts';
+import { assembleTokensF32Reference } from '../reference/assembleTokensF32.ts';
+import { copyRowsF32Reference } from '../reference/copyRowsF32.ts';
+import { geluBackwardF32Reference } from '../reference/geluBackwardF32.ts';
+import { geluF32Reference } from '../reference/geluF32.ts';
+import { layerNormBackwardF32Reference } from '../reference/layerNormBackwardF32.ts';
+import { layerNormF32Reference } from '../reference/layerNormF32.ts';
+import { matmulF32Reference } from '../reference/matmulF32.ts';
+import { softmaxBackwardF32Reference } from '../reference/softmaxBackwardF32.ts';
+import { softmaxF32Reference } from '../reference/softmaxF32.ts';
+import { floatCase, noise, type SelfTestCase } from './case.ts';
+
+/** Rows and columns that are no multiple of a workgroup, a tile or a vector. */
+const ROWS = 37;
+const COLUMNS = 67;
+const DEPTH = 21;
+const COUNT = ROWS * COLUMNS;
+const EPSILON = 1e-6;
+
+/** The float forward and backward kernels; the bounds are those of their tests. */
+export function floatCases(): SelfTestCase[] {
+  const x = noise(COUNT, 1, 4);
+  const y = noise(COUNT, 2);
+  const gain = noise(COLUMNS, 3).map((v) => v + 1.5);
+  const shift = noise(COLUMNS, 4);
+  const probabilities = softmaxF32Reference(x, COLUMNS, 0.25);
+  const rows = { rows: ROWS, columns: COLUMNS, scale: 0.25 };
+  const norm = { rows: ROWS, features: COLUMNS, epsilon: EPSILON };
+  return [
+    floatCase(addF32Kernel.name, { a: x, b: y }, addF32Reference(x, y, 0.5), 1e-12, (device, buffers, out) =>
+      addF32(device, { ...buffers, y: out }, { count: COUNT, scale: 0.5 }),
+    ),
+    floatCase(geluF32Kernel.name, { x }, geluF32Reference(x), 1e-12, (device, buffers, out) =>
+      geluF32(device, { ...buffers, y: out }, { count: COUNT }),
+    ),
+    floatCase(geluBackwardF32Kernel.name, { x, dy: y }, geluBackwardF32Reference(x, y), 1e-11, (device, buffers, dx) =>
+      geluBackwardF32(device, { ...buffers, dx }, { count: COUNT }),
+    ),
+    floatCase(softmaxF32Kernel.name, { x }, probabilities, 1e-11, (device, buffers, out) =>
+      softmaxF32(device, { ...buffers, y: out }, rows),
+    ),
+    floatCase(
+      softmaxBackwardF32Kernel.name,
+      { y: probabilities, dy: y },
+      softmaxBackwardF32Reference(probabilities, y, COLUMNS, 0.25),
+      1e-11,
+      (device, buffers, dx) => softmaxBackwardF32(device, { ...buffers, dx }, rows),
+    ),
+    floatCase(
+      layerNormF32Kernel.name,
+      { x, gain, shift },
+      layerNormF32Reference(x, gain, shift, EPSILON),
+      1e-12,
+      (device, buffers, out) => layerNormF32(device, { ...buffers, y: out }, norm),
+    ),
+    floatCase(
+      layerNormBackwardF32Kernel.name,
+      { x, gain, dy: y },
+      layerNormBackwardF32Reference(x, gain, y, EPSILON),
+      1e-11,
+      (device, buffers, dx) => layerNormBackwardF32(device, { ...buffers, dx }, norm),
+    ),
+    matmulCase(),
+    tokensCase(),
+    copyCase(x),
+  ];
+}
+
+function matmulCase(): SelfTestCase {
+  const a = noise(ROWS * DEPTH, 5);
+  const b = noise(COLUMNS * DEPTH, 6);
+  const bias = noise(COLUMNS, 7);
+  const shape = {
+    rows: ROWS,
+    columns: COLUMNS,
+    depth: DEPTH,
+    heads: 1,
+    images: 1,
+    a: denseMatrix(ROWS, DEPTH),
+    b: transposed(denseMatrix(COLUMNS, DEPTH)),
+    c: denseMatrix(ROWS, COLUMNS),
+  };
+  const expected = new Float32Array(COUNT);
+  matmulF32Reference(a, b, bias, expected, shape);
+  return floatCase(matmulF32Kernel.name, { a, b, bias }, expected, 1e-12, (device, buffers, c) =>
+    matmulF32(device, { ...buffers, c }, shape),
+  );
+}
+
+function tokensCase(): SelfTestCase {
+  const shape = { images: 3, rows: 5, prefixRows: 2, features: 13 };
+  const x = noise(shape.images * shape.rows * shape.features, 8);
+  const prefix = noise(shape.prefixRows * shape.features, 9);
+  const position = noise((shape.prefixRows + shape.rows) * shape.features, 10);
+  const expected = assembleTokensF32Reference(x, prefix, position, shape.images);
+  return floatCase(assembleTokensF32Kernel.name, { x, prefix, position }, expected, 1e-12, (device, buffers, y) =>
+    assembleTokensF32(device, { ...buffers, y }, shape),
+  );
+}
+
+function copyCase(source: Float32Array): SelfTestCase {
+  const shape = {
+    images: 3,
+    rows: 5,
+    columns: 7,
+    sourceOffset: 3,
+    sourceOuter: 100,
+    sourceRow: 11,
+    targetOffset: 2,
+    targetOuter: 60,
+    targetRow: 9,
+  };
+  const expected = new Float32Array(2 + 3 * 60);
+  copyRowsF32Reference(source, expected, shape);
+  return floatCase(copyRowsF32Kernel.name, { source }, expected, 1e-12, (device, buffers, destination) =>
+    copyRowsF32(device, { ...buffers, destination }, shape),
+  );
+}

@@ -1,0 +1,99 @@
+import { quantizeTwinGelu, quantizeTwinGeluKernel, twinGeluTable } from '../kernels/quantizeTwinGelu.ts';
+import {
+  quantizeTwinSoftmax,
+  quantizeTwinSoftmaxKernel,
+  twinSoftmaxTable,
+  type TwinBoundary,
+} from '../kernels/quantizeTwinSoftmax.ts';
+import { quantizeUniform, quantizeUniformKernel } from '../kernels/quantizeUniform.ts';
+import { rangeStatistics, rangeStatisticsKernel } from '../kernels/rangeStatistics.ts';
+import { packRowMajor } from '../reference/codes.ts';
+import { quantizeTwinGeluReference } from '../reference/quantizeTwinGelu.ts';
+import { quantizeTwinSoftmaxReference } from '../reference/quantizeTwinSoftmax.ts';
+import { quantizeUniformReference } from '../reference/quantizeUniform.ts';
+import { rangeStatisticsReference } from '../reference/rangeStatistics.ts';
+import { exactCase, floatCase, noise, type SelfTestCase } from './case.ts';
+
+const ROWS = 37;
+const DEPTH = 21;
+const BITS = 6;
+const TWIN = { candidates: 1, rows: ROWS, depth: DEPTH, bits: BITS };
+
+/** The kernels that measure ranges and turn values into packed codes. */
+export function quantizeCases(): SelfTestCase[] {
+  return [
+    uniformCase('row-major'),
+    uniformCase('depth-major'),
+    softmaxCase('nearest'),
+    softmaxCase('published'),
+    geluCase(),
+    rangeCase(),
+  ];
+}
+
+/** Values of which every eighth is a rounding tie, with a scale per row. */
+function uniformCase(layout: 'row-major' | 'depth-major'): SelfTestCase {
+  const source = noise(ROWS * DEPTH, 1, 40).map((x, i) => (i % 8 === 0 ? Math.floor(x) + 0.5 : x));
+  const inverseScales = Float32Array.from({ length: ROWS }, (_, row) => 2 ** -(row % 3));
+  const shape = {
+    bits: BITS,
+    layout,
+    candidates: 1,
+    images: 1,
+    heads: 1,
+    rows: ROWS,
+    depth: DEPTH,
+    offset: 0,
+    imageStride: 0,
+    headStride: 0,
+    rowStride: DEPTH,
+    depthStride: 1,
+    groupsPerCandidate: ROWS,
+    groupPerHead: 0,
+    rowsPerGroup: 1,
+  } as const;
+  const expected = quantizeUniformReference(source, inverseScales, shape);
+  return exactCase(
+    quantizeUniformKernel.name,
+    { source, inverseScales },
+    expected,
+    (device, buffers, codes) => quantizeUniform(device, { ...buffers, codes }, shape),
+    layout,
+  );
+}
+
+function softmaxCase(boundary: TwinBoundary): SelfTestCase {
+  const shift = 3;
+  // probabilities crowd near zero; every eighth is a multiple of half a fine step: a rounding tie
+  const source = noise(ROWS * DEPTH, 2).map((x, i) => (i % 8 === 0 ? ((i / 8) % 64) / 512 : x ** 6));
+  const table = Float32Array.from(twinSoftmaxTable(shift, BITS, boundary));
+  const expected = packRowMajor(quantizeTwinSoftmaxReference(source, { bits: BITS, shift, boundary }), ROWS, DEPTH);
+  return exactCase(
+    quantizeTwinSoftmaxKernel.name,
+    { source, table },
+    expected,
+    (device, buffers, codes) => quantizeTwinSoftmax(device, { ...buffers, codes }, TWIN),
+    boundary,
+  );
+}
+
+function geluCase(): SelfTestCase {
+  const [scaleR1, scaleR2] = [2 ** -8, 2 ** -5];
+  const source = noise(ROWS * DEPTH, 3).map((x, i) => (i % 8 === 0 ? Math.round(x * 100) / 64 : x < 0 ? 0.17 * x : x));
+  const table = Float32Array.from(twinGeluTable(scaleR1, scaleR2));
+  const inverses = { inverseR1: 1 / scaleR1, inverseR2: 1 / scaleR2 };
+  const expected = packRowMajor(quantizeTwinGeluReference(source, { bits: BITS, ...inverses }), ROWS, DEPTH);
+  return exactCase(quantizeTwinGeluKernel.name, { source, table }, expected, (device, buffers, codes) =>
+    quantizeTwinGelu(device, { ...buffers, codes }, TWIN),
+  );
+}
+
+function rangeCase(): SelfTestCase {
+  const source = noise(2 + ROWS * (DEPTH + 3), 4, 9);
+  const view = { offset: 2, imageStride: 0, headStride: 0, rowStride: DEPTH + 3 };
+  const params = { images: 1, heads: 1, rows: ROWS, columns: DEPTH, view };
+  const expected = rangeStatisticsReference(source, params);
+  return floatCase(rangeStatisticsKernel.name, { source }, expected, 1e-12, (device, buffers, statistics) =>
+    rangeStatistics(device, { ...buffers, statistics }, params),
+  );
+}

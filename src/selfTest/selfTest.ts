@@ -1,0 +1,48 @@
+import { BufferPool } from '../gpu/buffers.ts';
+import type { Gpu } from '../gpu/device.ts';
+import type { SelfTestCase } from './case.ts';
+import { floatCases } from './floatCases.ts';
+import { productCases } from './productCases.ts';
+import { quantizeCases } from './quantizeCases.ts';
+
+/** How one kernel did. */
+export interface SelfTestResult {
+  readonly kernel: string;
+  /** Which of the kernel's forms, where it has several; else empty. */
+  readonly form: string;
+  readonly passed: boolean;
+  /** Normalised mean squared error against the twin, or the share of wrong words of an exact kernel; null when it did not run. */
+  readonly error: number | null;
+  /** Largest error allowed; 0: the same bits. */
+  readonly bound: number;
+  /** Why it did not run; null when it did. */
+  readonly failure: string | null;
+}
+
+/** Every case of the self-test; together they cover every kernel. */
+export function selfTestCases(): SelfTestCase[] {
+  return [...floatCases(), ...quantizeCases(), ...productCases()];
+}
+
+/**
+ * Runs every kernel on a small input with odd sizes and compares it with its TypeScript twin: a driver that computes wrong
+ * numbers, or refuses a shader, is named here instead of spoiling a calibration. A failure does not stop the others.
+ */
+export async function selfTest(
+  gpu: Gpu,
+  cases: readonly SelfTestCase[] = selfTestCases(),
+): Promise<readonly SelfTestResult[]> {
+  using pool = new BufferPool(gpu.device);
+  const results: SelfTestResult[] = [];
+  for (const { kernel, form, bound, measure } of cases) {
+    try {
+      const error = await measure(pool);
+      gpu.check();
+      results.push({ kernel, form, passed: error <= bound, error, bound, failure: null });
+    } catch (error) {
+      const failure = error instanceof Error ? error.message : String(error);
+      results.push({ kernel, form, passed: false, error: null, bound, failure });
+    }
+  }
+  return results;
+}
