@@ -3,6 +3,7 @@ import { checkRecipeFits } from '../../src/calibrate/fitRecipe.ts';
 import { calibrationOptions } from '../../src/calibrate/options.ts';
 import { parseRecipe } from '../../src/calibrate/readRecipe.ts';
 import type { Recipe } from '../../src/calibrate/recipe.ts';
+import { recipeText } from '../../src/calibrate/recipeText.ts';
 import { FormatError } from '../../src/io/errors.ts';
 import type { LinearOperation, MatmulOperation, Network } from '../../src/model/graph.ts';
 
@@ -87,6 +88,12 @@ function changed(path: string, value: unknown): string {
 
 test('a recipe reads as it was written', () => {
   expect(parseRecipe(JSON.stringify(recipe, null, 2), 'recipe.json')).toEqual(recipe);
+});
+
+test('its text reads back, a layer a line', () => {
+  const text = recipeText(recipe);
+  expect(parseRecipe(text, 'recipe.json')).toEqual(recipe);
+  expect(text.split('\n').filter((line) => line.startsWith('    {"name":'))).toHaveLength(3);
 });
 
 test('members that version 1 does not know are dropped', () => {

@@ -1,0 +1,109 @@
+import type { SearchedOperation } from '../model/graph.ts';
+import type { Model } from '../model/load.ts';
+import { multiplyAccumulates, productGeometry } from '../quantize/geometry.ts';
+import { layerPlan } from './layerPlan.ts';
+import type { CalibrationOptions } from './recipe.ts';
+
+/** How one operand of a product will be quantized. */
+export interface OperandDescription {
+  readonly type: 'uniform' | 'twin-softmax' | 'twin-gelu' | 'pixels';
+  readonly bits: number;
+  /** What has a scale of its own; null where the scale is not searched. */
+  readonly granularity: 'tensor' | 'part' | 'head' | 'channel' | null;
+}
+
+/** A product that will be quantized: `heads` times `[rows, depth] x [depth, columns]` an image. */
+export interface LayerDescription {
+  readonly name: string;
+  readonly kind: 'linear' | 'matmul';
+  readonly heads: number;
+  readonly rows: number;
+  readonly depth: number;
+  readonly columns: number;
+  /** Multiply-accumulates an image. */
+  readonly macs: number;
+  /** Weights and biases; 0 for products of two activations. */
+  readonly parameters: number;
+  /** Of the parameters as f32. */
+  readonly floatBytes: number;
+  /** Of the quantized weights as stored: a byte each. */
+  readonly quantizedBytes: number;
+  readonly a: OperandDescription;
+  readonly b: OperandDescription;
+}
+
+export interface ModelDescription {
+  readonly architecture: string;
+  readonly imageSize: number;
+  readonly patchSize: number;
+  readonly embedDim: number;
+  readonly depth: number;
+  readonly heads: number;
+  readonly hiddenDim: number;
+  readonly numClasses: number;
+  readonly weightsSha256: string;
+  readonly parameters: number;
+  /** Of all parameters as f32. */
+  readonly floatBytes: number;
+  /** Multiply-accumulates an image of the quantized products. */
+  readonly macs: number;
+  readonly layers: readonly LayerDescription[];
+}
+
+/** What a model consists of, and how `options` would have its products quantized. Scales are found by calibration only. */
+export function describeModel(model: Model, options: CalibrationOptions): ModelDescription {
+  const { architecture, imageSize, patchSize, embedDim, depth, heads, hiddenDim, numClasses } = model.config;
+  const layers = model.network.units.flatMap((unit) =>
+    unit.operations.flatMap((operation): LayerDescription[] => {
+      if (operation.kind !== 'linear' && operation.kind !== 'matmul') return [];
+      const geometry = productGeometry(operation, unit);
+      const weights = operation.kind === 'linear' ? operation.inFeatures * operation.outFeatures : 0;
+      const biases = operation.kind === 'linear' && operation.bias !== null ? operation.outFeatures : 0;
+      return [
+        {
+          name: operation.name,
+          kind: operation.kind,
+          heads: geometry.heads,
+          rows: geometry.rows,
+          depth: geometry.depth,
+          columns: geometry.columns,
+          macs: multiplyAccumulates(geometry),
+          parameters: weights + biases,
+          floatBytes: 4 * (weights + biases),
+          quantizedBytes: weights,
+          ...operands(operation, options),
+        },
+      ];
+    }),
+  );
+  const parameters = [...model.parameters.values()].reduce((sum, { values }) => sum + values.length, 0);
+  return {
+    ...{ architecture, imageSize, patchSize, embedDim, depth, heads, hiddenDim, numClasses },
+    weightsSha256: model.weightsSha256,
+    parameters,
+    floatBytes: 4 * parameters,
+    macs: layers.reduce((sum, { macs }) => sum + macs, 0),
+    layers,
+  };
+}
+
+function operands(
+  operation: SearchedOperation,
+  options: CalibrationOptions,
+): { a: OperandDescription; b: OperandDescription } {
+  const { aBits, bBits } = layerPlan(operation, options);
+  const isLinear = operation.kind === 'linear';
+  const b = {
+    type: 'uniform',
+    bits: bBits,
+    granularity: isLinear ? options.weightGranularity : 'head',
+  } as const;
+  if (operation.operand === 'pixels') return { a: { type: 'pixels', bits: aBits, granularity: null }, b };
+  if (operation.operand === 'post-softmax' && options.twin) {
+    return { a: { type: 'twin-softmax', bits: aBits, granularity: 'tensor' }, b };
+  }
+  if (operation.operand === 'post-gelu' && options.twin) {
+    return { a: { type: 'twin-gelu', bits: aBits, granularity: 'tensor' }, b };
+  }
+  return { a: { type: 'uniform', bits: aBits, granularity: isLinear ? 'tensor' : 'head' }, b };
+}
