@@ -74,7 +74,7 @@ function readFlag(token: OptionToken, flags: Flags, texts: Map<string, string>):
   // `--out --force`: the next flag is no value; `--seed -1` is one, and is refused by its range
   const missing = token.value === undefined || (!token.inlineValue && /^-\D/.test(token.value));
   if (missing) throw new UsageError(`${token.rawName} needs a value: ${token.rawName} ${flag.placeholder}`);
-  texts.set(token.name, token.value as string);
+  texts.set(token.name, token.value);
 }
 
 function readValue(name: string, flag: Flags[string], text: string | undefined): unknown {

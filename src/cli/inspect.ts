@@ -1,0 +1,73 @@
+import type { LayerDescription, ModelDescription, OperandDescription } from '../node.ts';
+import type { Command } from './command.ts';
+import { EXIT } from './errors.ts';
+import { choice, integer, onOff } from './flags.ts';
+import { formatBytes, formatCount, plural, table } from './text.ts';
+
+const flags = {
+  'weight-bits': integer('bits of a weight, 2 to 8', 8, 2, 8),
+  'activation-bits': integer('bits of an activation, 2 to 8', 8, 2, 8),
+  preset: choice('preset whose quantizers are shown', 'default', ['default', 'paper', 'base']),
+  json: onOff('print the layers as one JSON document'),
+};
+
+export const inspect: Command<typeof flags> = {
+  name: 'inspect',
+  summary: 'list the layers of a model, their sizes, and how each will be quantized',
+  positionals: ['<model>'],
+  description: [
+    'Reads config.json and model.safetensors of a folder and checks every tensor. No image and no GPU is needed.',
+    'a is the activation on the left of a product, b the weight or the activation on its right.',
+  ],
+  flags,
+  examples: ['twinshift inspect models/sample', 'twinshift inspect deit-tiny --weight-bits 4 --activation-bits 8'],
+  async run({ values, positionals }, { print }) {
+    const node = await import('../node.ts');
+    const options = node.calibrationOptions(values.preset, {
+      weightBits: values['weight-bits'],
+      activationBits: values['activation-bits'],
+    });
+    const model = node.describeModel(await node.loadModelFolder(positionals[0] as string), options);
+    print(values.json ? `${JSON.stringify(model, null, 2)}\n` : layerTable(model));
+    return EXIT.ok;
+  },
+};
+
+function layerTable(model: ModelDescription): string {
+  const { imageSize, patchSize, depth, embedDim, heads, hiddenDim, numClasses } = model;
+  const header = ['layer', 'product of an image', 'MACs', 'float', 'codes', 'a', 'b'];
+  const total = ['total', '', formatCount(model.macs), sum(model, 'floatBytes'), sum(model, 'quantizedBytes'), '', ''];
+  return `${[
+    `${model.architecture}: ${imageSize} x ${imageSize} pixels, patch ${patchSize}, depth ${depth}, width ${embedDim}, ` +
+      `${plural(heads, 'head')}, MLP ${hiddenDim}, ${numClasses} classes`,
+    `${formatCount(model.parameters)} parameters, ${formatBytes(model.floatBytes)} as f32, SHA-256 of the weights ${model.weightsSha256}`,
+    '',
+    ...table([header, ...model.layers.map(row), total], ['left', 'left', 'right', 'right', 'right']),
+    '',
+    'Not quantized: LayerNorm, softmax, GELU, residual additions, biases, class token and position embedding.',
+  ].join('\n')}\n`;
+}
+
+function row(layer: LayerDescription): string[] {
+  const { heads, rows, depth, columns } = layer;
+  const product = `${rows} x ${depth} x ${columns}${heads > 1 ? ` for ${heads} heads` : ''}`;
+  const isWeight = layer.kind === 'linear';
+  return [
+    layer.name,
+    product,
+    formatCount(layer.macs),
+    isWeight ? formatBytes(layer.floatBytes) : '-',
+    isWeight ? formatBytes(layer.quantizedBytes) : '-',
+    operandText(layer.a),
+    operandText(layer.b),
+  ];
+}
+
+function operandText({ type, bits, granularity }: OperandDescription): string {
+  if (type === 'pixels') return 'pixels, exact';
+  return `${type} ${bits} bits${granularity === null ? '' : ` per ${granularity}`}`;
+}
+
+function sum(model: ModelDescription, field: 'floatBytes' | 'quantizedBytes'): string {
+  return formatBytes(model.layers.reduce((total, layer) => total + layer[field], 0));
+}

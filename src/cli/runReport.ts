@@ -1,0 +1,80 @@
+import type { AdapterDescription } from '../node.ts';
+import { formatBytes, formatCount, formatDuration, plural, table } from './text.ts';
+
+/** What `quantize --json` prints and `<out>.run.json` holds: everything about a run that is not its result. */
+export interface RunReport {
+  readonly format: 'twinshift-run';
+  readonly version: 1;
+  /** Folders as they were given. */
+  readonly model: string;
+  readonly out: string;
+  readonly images: number;
+  /** Files of the image folder that are no images by their name. */
+  readonly ignoredFiles: number;
+  /** Images that could not be read, with `--skip-bad-images`. */
+  readonly skippedImages: readonly string[];
+  readonly preset: string;
+  readonly weightBits: number;
+  readonly activationBits: number;
+  readonly seed: number;
+  readonly layers: number;
+  readonly meanWeightBits: number;
+  readonly meanActivationBits: number;
+  readonly floatWeightBytes: number;
+  readonly quantizedWeightBytes: number;
+  /** Candidate scales that were scored. */
+  readonly candidates: number;
+  readonly stageMs: Readonly<Record<string, number>>;
+  readonly seconds: number;
+  /** Largest resident memory of the process so far, the device's own on a software adapter included. */
+  readonly peakProcessBytes: number;
+  readonly peakDeviceBytes: number;
+  readonly adapter: AdapterDescription;
+}
+
+/** The report as text for a reader. */
+export function runSummary(report: RunReport): string {
+  const { images, ignoredFiles, skippedImages } = report;
+  const left = [
+    ...(skippedImages.length > 0 ? [`${skippedImages.length} unreadable skipped`] : []),
+    ...(ignoredFiles > 0 ? [`${plural(ignoredFiles, 'other file')} ignored`] : []),
+  ];
+  const rows = [
+    ['images', [String(images), ...left].join(', ')],
+    [
+      'layers',
+      `${report.layers} quantized, preset ${report.preset}, ${formatCount(report.candidates)} candidates scored`,
+    ],
+    ['mean bits', `weights ${meanBits(report.meanWeightBits)}, activations ${meanBits(report.meanActivationBits)}`],
+    ['weights', `${formatBytes(report.floatWeightBytes)} float, ${formatBytes(report.quantizedWeightBytes)} quantized`],
+    ['time', `${formatDuration(1000 * report.seconds)}: ${stageText(report.stageMs)}`],
+    [
+      'peak memory',
+      `${formatBytes(report.peakProcessBytes)} process, ${formatBytes(report.peakDeviceBytes)} device buffers`,
+    ],
+    ['adapter', adapterText(report.adapter)],
+    ['written', `${report.out} and ${report.out}.run.json`],
+  ];
+  return `${table(rows).join('\n')}\n`;
+}
+
+/** Stages with the searches of all layers as one; `<out>.run.json` tells them apart. */
+function stageText(stageMs: RunReport['stageMs']): string {
+  const times = new Map<string, number>();
+  for (const [stage, ms] of Object.entries(stageMs)) {
+    const name = stage.startsWith('search ') ? 'search' : stage;
+    times.set(name, (times.get(name) ?? 0) + ms);
+  }
+  return [...times].map(([name, ms]) => `${name} ${formatDuration(ms)}`).join(', ');
+}
+
+/** `8` or `5.87`. */
+export function meanBits(bits: number): string {
+  return Number.isInteger(bits) ? String(bits) : bits.toFixed(2);
+}
+
+/** An adapter in one line. */
+export function adapterText({ vendor, architecture, description, software }: AdapterDescription): string {
+  const name = description || [vendor, architecture].filter(Boolean).join(' ') || 'unnamed adapter';
+  return software ? `${name} (software)` : name;
+}
