@@ -11,47 +11,15 @@ import {
   type CodeKind,
   type RowView,
 } from './codes.ts';
+import { hasSubgroupsOfFour, scoreElementwiseSubgroupsKernel } from './scoreElementwiseSubgroups.ts';
 
 /** Rows whose errors are summed on the device; larger sums are combined in index order. A constant of the method. */
 export const ROWS_PER_GROUP = 32;
 
 export const scoreElementwiseKernel = {
+  ...scoreElementwiseSubgroupsKernel,
   name: 'score_elementwise',
   wgsl,
-  bindings: {
-    a: 'read',
-    b: 'read',
-    scales: 'read',
-    bias: 'read',
-    y: 'read',
-    gradient: 'read',
-    shifts: 'read',
-    partials: 'read_write',
-  },
-  params: {
-    candidates: 'u32',
-    images: 'u32',
-    heads: 'u32',
-    rows: 'u32',
-    depth: 'u32',
-    columns: 'u32',
-    a_candidate_stride: 'u32',
-    b_candidate_stride: 'u32',
-    b_batch_stride: 'u32',
-    scale_candidate_stride: 'u32',
-    scale_head_stride: 'u32',
-    scale_column_stride: 'u32',
-    has_bias: 'u32',
-    y_offset: 'u32',
-    y_image_stride: 'u32',
-    y_head_stride: 'u32',
-    y_row_stride: 'u32',
-    gradient_offset: 'u32',
-    gradient_image_stride: 'u32',
-    gradient_head_stride: 'u32',
-    gradient_row_stride: 'u32',
-  },
-  overrides: { WX: 32, A_KIND: 0, A_BITS: 8, METRIC: 1 },
 } as const satisfies Kernel;
 
 export interface ScoreBuffers {
@@ -106,6 +74,8 @@ export interface ScoreElementwiseParams extends ScoreParams {
   readonly gradient?: RowView;
   /** Lanes of a workgroup; the result does not depend on it. */
   readonly lanes?: 16 | 32;
+  /** Which shader runs; both give the same bits. Default: `subgroups` where the device has them. */
+  readonly variant?: 'plain' | 'subgroups';
 }
 
 /**
@@ -119,6 +89,10 @@ export async function scoreElementwise(
   params: ScoreElementwiseParams,
 ): Promise<Dispatch> {
   const { candidates, images, heads, rows, columns, metric, aKind, aBits, lanes = lanesFor(columns) } = params;
+  const { variant = hasSubgroupsOfFour(device) ? 'subgroups' : 'plain' } = params;
+  if (variant === 'subgroups' && !hasSubgroupsOfFour(device)) {
+    throw new RangeError(`variant subgroups needs them of at least 4 lanes, got ${device.adapterInfo.subgroupMinSize}`);
+  }
   checkScore(buffers, params);
   const { a, b, scales, bias, y, gradient, shifts, partials } = buffers;
   const view = metric === 'hessian' ? params.gradient : params.y;
@@ -132,7 +106,7 @@ export async function scoreElementwise(
   const workgroups = candidates * images * heads * groups * Math.ceil(columns / (4 * lanes));
   return prepare(
     device,
-    scoreElementwiseKernel,
+    variant === 'subgroups' ? scoreElementwiseSubgroupsKernel : scoreElementwiseKernel,
     { a, b, scales, bias: bias ?? scales, y, gradient: gradient ?? y, shifts: shifts ?? scales, partials },
     {
       ...scoreUniforms(params, bias !== null),

@@ -15,7 +15,7 @@ async function run(
   change: Partial<ScoreElementwiseParams> = {},
 ): Promise<Float32Array> {
   const { buffers, gradient, release } = uploadScoreCase(shared.pool, given);
-  const params = { ...given.params, gradient: given.gradientView, metric, ...change };
+  const params = { ...given.params, gradient: given.gradientView, metric, variant: 'plain' as const, ...change };
   const { candidates, images, heads, rows, columns } = params;
   const words = candidates * images * heads * Math.ceil(rows / 32) * columns;
   try {

@@ -1,0 +1,47 @@
+import wgsl from '../../shaders/score_elementwise_subgroups.wgsl?raw';
+import type { Kernel } from '../gpu/kernel.ts';
+
+/** The interface of `score_elementwise`; prepared by `scoreElementwise` where `hasSubgroupsOfFour`. */
+export const scoreElementwiseSubgroupsKernel = {
+  name: 'score_elementwise_subgroups',
+  wgsl,
+  bindings: {
+    a: 'read',
+    b: 'read',
+    scales: 'read',
+    bias: 'read',
+    y: 'read',
+    gradient: 'read',
+    shifts: 'read',
+    partials: 'read_write',
+  },
+  params: {
+    candidates: 'u32',
+    images: 'u32',
+    heads: 'u32',
+    rows: 'u32',
+    depth: 'u32',
+    columns: 'u32',
+    a_candidate_stride: 'u32',
+    b_candidate_stride: 'u32',
+    b_batch_stride: 'u32',
+    scale_candidate_stride: 'u32',
+    scale_head_stride: 'u32',
+    scale_column_stride: 'u32',
+    has_bias: 'u32',
+    y_offset: 'u32',
+    y_image_stride: 'u32',
+    y_head_stride: 'u32',
+    y_row_stride: 'u32',
+    gradient_offset: 'u32',
+    gradient_image_stride: 'u32',
+    gradient_head_stride: 'u32',
+    gradient_row_stride: 'u32',
+  },
+  overrides: { WX: 32, A_KIND: 0, A_BITS: 8, METRIC: 1 },
+} as const satisfies Kernel;
+
+/** Whether `device` runs shaders with subgroup operations in subgroups of at least 4 lanes, which the kernel is built for. */
+export function hasSubgroupsOfFour(device: GPUDevice): boolean {
+  return device.features.has('subgroups') && device.adapterInfo.subgroupMinSize >= 4;
+}
