@@ -38,20 +38,24 @@ const runnable = Object.entries(PROJECTS).filter(([project, driver]) => {
   failures.push(`the ${project} tests: ${driverFile(driver)} is not there, run node scripts/setup.js --browser`);
   return false;
 });
+const projects = runnable.map(([project]) => project);
 const folder = mkdtempSync(path.join(os.tmpdir(), 'twinshift-test-'));
 const report = path.join(folder, 'report.json');
+process.env['TWINSHIFT_TEST_REPORT'] = report;
 const ok = runTool([
   'vitest/vitest.mjs',
   'run',
-  ...runnable.map(([project]) => `--project=${project}`),
+  ...projects.map((project) => `--project=${project}`),
   '--reporter=default',
-  '--reporter=json',
-  `--outputFile.json=${report}`,
+  `--reporter=${path.join(ROOT, 'scripts/test/reporter.js')}`,
 ]);
-const counted = countTests(existsSync(report) ? JSON.parse(readFileSync(report, 'utf8')) : undefined, ok);
+const counted = countTests(existsSync(report) ? JSON.parse(readFileSync(report, 'utf8')) : undefined, projects, ok);
 rmSync(folder, { recursive: true });
-passed += counted.passed;
 failures.push(...counted.failures);
+for (const [project, count] of Object.entries(counted.passed)) {
+  console.log(`passed: ${count} tests of the project ${project}`);
+  passed += count;
+}
 
 for (const failure of failures) console.log(`FAILED: ${failure}`);
 console.log(`${passed} passed, ${failures.length} failed`);

@@ -1,32 +1,37 @@
 /**
- * What this reads of vitest's JSON report.
+ * What the reporter says of a vitest run.
  *
  * @typedef {object} Report
- * @property {{ name: string, status: string, message?: string, assertionResults: { fullName: string, status: string }[] }[]} testResults
+ * @property {number} errors outside every file
+ * @property {{ project: string, file: string, failed: boolean, tests: { name: string, state: string }[] }[]} files
  */
 
 /**
  * The outcome of a vitest run. Only a test that ran and passed has passed: a skipped test, a file that could not be loaded or holds no
- * test, an error outside any test and a run without a report are failures.
+ * test, a project without tests, an error outside every test and a run without a report are failures.
  *
  * @param {Report | undefined} report
+ * @param {readonly string[]} projects that ran
  * @param {boolean} exitedWell vitest ended with 0
- * @returns {{ passed: number, failures: string[] }}
+ * @returns {{ passed: Record<string, number>, failures: string[] }} passed tests of each project
  */
-export function countTests(report, exitedWell) {
-  if (!report) return { passed: 0, failures: ['vitest ended without a report'] };
-  let passed = 0;
+export function countTests(report, projects, exitedWell) {
+  const passed = Object.fromEntries(projects.map((project) => [project, 0]));
+  if (!report) return { passed, failures: ['vitest ended without a report'] };
   const failures = [];
-  for (const { name, status, message, assertionResults } of report.testResults) {
-    const before = failures.length;
-    for (const test of assertionResults) {
-      if (test.status === 'passed') passed++;
-      else failures.push(`${name}: ${test.fullName}${test.status === 'failed' ? '' : ` (${test.status}, not run)`}`);
-    }
-    const silent = failures.length === before;
-    if (assertionResults.length === 0) failures.push(`${name}: no test ran. ${message ?? ''}`.trim());
-    else if (status === 'failed' && silent) failures.push(`${name}: failed outside its tests. ${message ?? ''}`.trim());
+  for (const { project, file, failed, tests } of report.files) {
+    const where = `${project} ${file}`;
+    const bad = tests.filter(({ state }) => state !== 'passed');
+    for (const { name, state } of bad)
+      failures.push(`${where} > ${name}${state === 'failed' ? '' : ` (${state}, not run)`}`);
+    passed[project] = (passed[project] ?? 0) + tests.length - bad.length;
+    if (tests.length === 0) failures.push(`${where}: no test ran`);
+    else if (failed && bad.length === 0) failures.push(`${where}: failed outside its tests`);
   }
-  if (!exitedWell && failures.length === 0) failures.push('vitest: an error outside any test, see above');
+  for (const project of projects) {
+    if (!report.files.some((file) => file.project === project)) failures.push(`${project}: the project has no test`);
+  }
+  if (report.errors > 0 || (!exitedWell && failures.length === 0))
+    failures.push('an error outside every test, see above');
   return { passed, failures };
 }
