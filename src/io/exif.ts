@@ -1,4 +1,4 @@
-/** What a browser must be kept from seeing in a file, and what it must not be trusted to notice. */
+/** What a browser must be kept from seeing in a file, and what it need not notice. */
 import type { ImageFormat } from './images.ts';
 
 const exifInJpeg = [0x45, 0x78, 0x69, 0x66, 0, 0]; // "Exif", 0, 0
@@ -41,7 +41,10 @@ export function withoutExif(bytes: Uint8Array, format: ImageFormat): Uint8Array<
   return result;
 }
 
-/** Whether a JPEG's data reach its end marker: browsers paint the missing part of a cut file grey, without an error. */
+/**
+ * Whether a JPEG's data reach its end marker. Chromium refuses a cut file by itself; the HTML standard lets a browser show
+ * the part that is there, so the refusal does not depend on it.
+ */
 export function isWholeJpeg(bytes: Uint8Array): boolean {
   return walkJpeg(bytes, () => undefined);
 }

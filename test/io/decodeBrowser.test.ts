@@ -64,6 +64,13 @@ test.each(['420.jpg', 'progressive.jpg', 'cmyk.jpg', 'rgb.png', 'palette.png', '
   },
 );
 
+test.each(['420.jpg', 'progressive.jpg'])('%s without its last bytes is refused', async (name) => {
+  const bytes = goldenImage(name);
+  for (const missing of [1, 2, 20, 100]) {
+    expect(await decode(bytes.subarray(0, bytes.length - missing), name)).toMatchObject({ name: 'FormatError' });
+  }
+});
+
 test('text is refused by name', async () => {
   expect(await decode(new TextEncoder().encode('file,label'), 'labels.csv')).toMatchObject({
     name: 'FormatError',

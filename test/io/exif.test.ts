@@ -39,3 +39,12 @@ test.each([
   damaged.fill(0xff, first + (format === 'png' ? 0 : 4), first + (format === 'png' ? 4 : 8));
   expect(Buffer.compare(withoutExif(damaged, format), damaged)).toBe(0);
 });
+
+test('chunks of odd length in a WebP are followed by a byte of padding, and the length of the whole is put right', () => {
+  const text = (value: string) => [...value].map((character) => character.charCodeAt(0));
+  const odd = [...text('ALPH'), 3, 0, 0, 0, 1, 2, 3, 0];
+  const exif = [...text('EXIF'), 1, 0, 0, 0, 9, 0];
+  const riff = (length: number, ...chunks: number[][]) =>
+    Uint8Array.from([...text('RIFF'), length, 0, 0, 0, ...text('WEBP'), ...chunks.flat()]);
+  expect(withoutExif(riff(38, odd, exif, odd), 'webp')).toEqual(riff(28, odd, odd));
+});

@@ -3,8 +3,10 @@ import { chromium, type Browser } from 'playwright-core';
 
 const places = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
 
-/** A headless Chromium: `TWINSHIFT_CHROMIUM`, else the system's, else
- * Playwright's. An error says how to get one; nothing is skipped. */
+/**
+ * A headless Chromium: `TWINSHIFT_CHROMIUM`, else the system's, else Playwright's. An error says how to get one; nothing
+ * is skipped.
+ */
 export async function launchBrowser(): Promise<Browser> {
   const candidates = [process.env['TWINSHIFT_CHROMIUM'] ?? '', ...places, chromium.executablePath()];
   const executablePath = candidates.find((place) => existsSync(place));
