@@ -86,8 +86,8 @@ def outline(label, random):
 
 
 def transformed(points, random, centre, radius):
-    """Rotate by any angle, stretch and shear a little, move."""
-    angle = random.uniform(0, 2 * np.pi)
+    """Tilt, stretch and shear a little, move."""
+    angle = random.uniform(-0.4, 0.4)
     stretch = np.exp(random.uniform(-0.13, 0.13))
     shear = random.uniform(-0.12, 0.12)
     rotate = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
@@ -134,7 +134,7 @@ def texture(random, size, colour):
     ]
     surface = Image.merge('RGB', channels)
     if random.uniform() < 0.45:
-        second = tuple(int(v) for v in np.clip(np.array(colour) + random.randint(-70, 71, 3), 0, 255))
+        second = tuple(int(v) for v in np.clip(np.array(colour) + random.randint(-50, 51, 3), 0, 255))
         surface.paste(second, (0, 0), stripes(random, size))
     return surface
 
@@ -161,7 +161,7 @@ def clutter(image, random, count):
 
 
 def draw_image(split, index):
-    """One image and its label: a PIL RGB image about 64 to 88 pixels wide and high."""
+    """An RGB image about 64 to 88 pixels wide and high, its label, and the coverage of the subject (8 bits, same size)."""
     random = np.random.RandomState([SEED, SPLITS[split], index])
     label = index % len(LABELS)
     size = SIZES[random.randint(len(SIZES))]
@@ -169,14 +169,14 @@ def draw_image(split, index):
 
     ground = random.randint(0, 256, 3)
     image = texture(random, size, ground)
-    image = Image.blend(image, soft_noise(random, size, int(random.randint(3, 7)), 0, 256), random.uniform(0, 0.45))
-    clutter(image, random, int(random.randint(0, 8)))
+    image = Image.blend(image, soft_noise(random, size, int(random.randint(3, 7)), 0, 256), random.uniform(0, 0.35))
+    clutter(image, random, int(random.randint(0, 6)))
 
     while True:
         colour = random.randint(0, 256, 3)
-        if np.abs(colour - ground).sum() >= 150:
+        if np.abs(colour - ground).sum() >= 170:
             break
-    radius = random.uniform(14, 27) * scale
+    radius = random.uniform(16, 27) * scale
     reach = max(0.0, 31 * scale - radius)
     centre = np.array(size) / 2 + random.uniform(-reach, reach, 2)
     rings = transformed(outline(label, random), random, centre, radius)
@@ -194,7 +194,7 @@ def draw_image(split, index):
     pixels = pixels * random.uniform(0.75, 1.1) + random.uniform(-20, 20)
     # One noise value for the three channels: film grain, and half the bytes of coloured noise.
     pixels += random.normal(0, 1, pixels.shape[:2] + (1,)) * random.uniform(1, 7)
-    return Image.fromarray(np.uint8(np.clip(np.round(pixels), 0, 255))), label
+    return Image.fromarray(np.uint8(np.clip(np.round(pixels), 0, 255))), label, mask
 
 
 def write_split(folder, split):
@@ -202,7 +202,7 @@ def write_split(folder, split):
     os.makedirs(target, exist_ok=True)
     rows = ['file,label']
     for index in range(COUNTS[split]):
-        image, label = draw_image(split, index)
+        image, label, _ = draw_image(split, index)
         name = f'{index:03d}_{LABELS[label]}.png'
         image.save(os.path.join(target, name), optimize=True)
         rows.append(f'{name},{label}')

@@ -1,7 +1,10 @@
 """The sample's network in PyTorch, with timm's parameter names and arithmetic (pre-norm, exact GELU, class token).
 
-Every searched layer output passes through `tap(name, tensor)`, which may record or change it; so do the softmax and GELU outputs.
+Every searched layer output passes through `tap(name, tensor)`, which may record or change it; so do the outputs of softmax, GELU and
+blocks.
 """
+import math
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -60,6 +63,15 @@ class PatchEmbed(nn.Module):
         self.proj = nn.Conv2d(3, EMBED_DIM, PATCH_SIZE, PATCH_SIZE)
 
 
+def sine_positions(side):
+    """Start of the learned position embedding [1, 1 + side^2, EMBED_DIM]: sines of row and column, zero for the class token."""
+    frequencies = 0.5 ** (torch.arange(EMBED_DIM // 4) * 4 / (EMBED_DIM // 4)) * math.pi / 2
+    row, column = torch.meshgrid(torch.arange(side), torch.arange(side), indexing='ij')
+    angles = [axis.reshape(-1, 1) * frequencies for axis in (row, column)]
+    waves = torch.cat([wave(angle) for angle in angles for wave in (torch.sin, torch.cos)], 1)
+    return torch.cat([torch.zeros(1, EMBED_DIM), 0.3 * waves])[None]
+
+
 class VisionTransformer(nn.Module):
     def __init__(self, num_classes):
         super().__init__()
@@ -70,8 +82,9 @@ class VisionTransformer(nn.Module):
         self.blocks = nn.ModuleList(Block() for _ in range(DEPTH))
         self.norm = nn.LayerNorm(EMBED_DIM, eps=1e-6)
         self.head = nn.Linear(EMBED_DIM, num_classes)
-        for parameter in (self.cls_token, self.pos_embed):
-            nn.init.trunc_normal_(parameter, std=0.02)
+        nn.init.trunc_normal_(self.cls_token, std=0.02)
+        with torch.no_grad():
+            self.pos_embed.copy_(sine_positions(IMAGE_SIZE // PATCH_SIZE))
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.trunc_normal_(module.weight, std=0.02)
@@ -83,7 +96,7 @@ class VisionTransformer(nn.Module):
         tokens = tap('patch_embed', tokens)
         x = torch.cat([self.cls_token.expand(len(tokens), -1, -1), tokens], 1) + self.pos_embed
         for index, block in enumerate(self.blocks):
-            x = block(x, f'blocks.{index}', tap)
+            x = tap(f'blocks.{index}.output', block(x, f'blocks.{index}', tap))
         return tap('head', self.head(self.norm(x)[:, 0]))
 
 

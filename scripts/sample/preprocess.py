@@ -33,12 +33,18 @@ def normalised(bytes_nhwc):
     return np.ascontiguousarray(values.transpose(0, 3, 1, 2))
 
 
-def load_folder(folder):
-    """Normalised pixels [images, 3, 64, 64] and labels [images] of a folder, in the order of its labels.csv."""
+def load_crops(folder):
+    """Cropped uint8 pixels [images, 64, 64, 3] and labels [images] of a folder, in the order of its labels.csv."""
     with open(os.path.join(folder, 'labels.csv'), newline='') as file:
         rows = list(csv.DictReader(file))
     crops = []
     for row in rows:
         with Image.open(os.path.join(folder, row['file'])) as image:
             crops.append(np.asarray(centre_crop(resized(image.convert('RGB')), CROP)))
-    return normalised(np.stack(crops)), np.array([int(row['label']) for row in rows])
+    return np.stack(crops), np.array([int(row['label']) for row in rows])
+
+
+def load_folder(folder):
+    """Normalised pixels [images, 3, 64, 64] and labels [images] of a folder, in the order of its labels.csv."""
+    crops, labels = load_crops(folder)
+    return normalised(crops), labels

@@ -1,7 +1,7 @@
 """Train the embedded sample from nothing and write models/sample/{config.json,model.safetensors}.
 
-Deterministic: fixed seeds, deterministic kernels, WORKERS processes of one thread each. The training images are drawn first and kept
-in memory.
+Deterministic: fixed seeds, deterministic kernels, WORKERS processes of one thread each. The training images are drawn first and
+kept in memory.
 """
 import argparse
 import json
@@ -21,21 +21,25 @@ from tensors import write_safetensors
 
 WORKERS = 3
 TRAIN_IMAGES = 32768
-BATCH = 192
-EPOCHS = 24
-LEARNING_RATE = 1.5e-3
+BATCH = 96
+EPOCHS = 20
+LEARNING_RATE = 1e-3
 WEIGHT_DECAY = 0.05
+COVERAGE_WEIGHT = 2.0
+LAST_BLOCK = f'blocks.{model.DEPTH - 1}.output'
+PATCH_OUTPUTS = 16 + len(draw.LABELS)
 WARMUP = 0.06
 SEED = 7
 
 
 def training_image(index):
-    image, label = draw.draw_image('train', index)
-    return np.asarray(preprocess.centre_crop(preprocess.resized(image), preprocess.RESIZED)), label
+    image, label, mask = draw.draw_image('train', index)
+    layers = [preprocess.centre_crop(preprocess.resized(layer), preprocess.RESIZED) for layer in (image, mask)]
+    return np.dstack(layers), label
 
 
 def training_set(cache):
-    """uint8 images [TRAIN_IMAGES, 71, 71, 3] and their labels."""
+    """uint8 images [TRAIN_IMAGES, 71, 71, 4], the fourth channel being the coverage of the subject, and their labels."""
     if cache and os.path.exists(cache):
         stored = np.load(cache)
         return stored['images'], stored['labels']
@@ -48,18 +52,23 @@ def training_set(cache):
 
 
 def augmented(images, random):
-    """A random 64 x 64 window of each image, turned, mirrored, its channels permuted, its brightness and contrast changed."""
+    """A random 64 x 64 window of each image, mirrored or not, its channels permuted, its brightness and contrast changed.
+
+    Returns normalised pixels [images, 3, 64, 64] and coverage [images, patches, 16]: a patch in 4 x 4 squares, 0 to 1.
+    """
     margin = preprocess.RESIZED - preprocess.CROP
-    crops = np.empty((len(images), preprocess.CROP, preprocess.CROP, 3), np.float32)
+    crops = np.empty((len(images), preprocess.CROP, preprocess.CROP, 4), np.float32)
     for index, image in enumerate(images):
         top, left = random.randint(0, margin + 1, 2)
         view = image[top:top + preprocess.CROP, left:left + preprocess.CROP]
         if random.randint(2):
             view = view[:, ::-1]
-        crops[index] = np.rot90(view, random.randint(4))[:, :, random.permutation(3)]
-    gain = random.uniform(0.85, 1.15, (len(images), 1, 1, 3))
-    shift = random.uniform(-15, 15, (len(images), 1, 1, 3))
-    return preprocess.normalised(np.clip(crops * gain + shift, 0, 255))
+        crops[index] = view[:, :, np.append(random.permutation(3), 3)]
+    gain = random.uniform(0.85, 1.15, (len(images), 1, 1, 3)).astype(np.float32)
+    shift = random.uniform(-15, 15, (len(images), 1, 1, 3)).astype(np.float32)
+    pixels = preprocess.normalised(np.clip(crops[..., :3] * gain + shift, 0, 255))
+    squares = crops[..., 3].reshape(-1, 8, 4, 2, 8, 4, 2).mean((3, 6)) / 255
+    return torch.from_numpy(pixels), torch.from_numpy(squares.transpose(0, 1, 3, 2, 4).reshape(-1, 64, 16))
 
 
 def learning_rate(progress):
@@ -68,12 +77,13 @@ def learning_rate(progress):
     return LEARNING_RATE * (0.005 + 0.995 * 0.5 * (1 + math.cos(math.pi * (progress - WARMUP) / (1 - WARMUP))))
 
 
-def parameter_groups(network):
+def parameter_groups(*modules):
     """Weight decay for matrices only, as timm does."""
     decayed, free = [], []
-    for name, parameter in network.named_parameters():
-        plain = parameter.ndim == 1 or name in ('cls_token', 'pos_embed')
-        (free if plain else decayed).append(parameter)
+    for module in modules:
+        for name, parameter in module.named_parameters():
+            plain = parameter.ndim == 1 or name in ('cls_token', 'pos_embed')
+            (free if plain else decayed).append(parameter)
     return [{'params': decayed, 'weight_decay': WEIGHT_DECAY}, {'params': free, 'weight_decay': 0.0}]
 
 
@@ -115,6 +125,18 @@ def config():
     }
 
 
+def patch_loss(outputs, coverage, labels):
+    """Where is the subject, and what is it, asked of every patch token: outputs [images, patches, 16 + classes].
+
+    From the class token alone a network this small stays at chance for long; this head and its loss fade out during training and
+    are not part of the sample.
+    """
+    where = F.binary_cross_entropy_with_logits(outputs[..., :16], coverage)
+    inside = coverage.mean(-1)
+    what = F.cross_entropy(outputs[..., 16:].transpose(1, 2), labels[:, None].expand(inside.shape), reduction='none')
+    return COVERAGE_WEIGHT * where + (what * inside).sum() / inside.sum()
+
+
 def flat(tensors):
     return torch.cat([tensor.detach().reshape(-1) for tensor in tensors])
 
@@ -129,20 +151,30 @@ def train_worker(rank, images, labels, exchange, barrier, results):
     start = time.time()
     eval_pixels, eval_labels = preprocess.load_folder(os.path.join(draw.sample_folder(), 'eval'))
     network = model.VisionTransformer(len(draw.LABELS))
-    parameters = list(network.parameters())
-    optimizer = torch.optim.AdamW(parameter_groups(network), lr=LEARNING_RATE, betas=(0.9, 0.98))
+    patch_head = torch.nn.Linear(model.EMBED_DIM, PATCH_OUTPUTS)
+    tokens = {}
+
+    def kept(name, tensor):
+        tokens[name] = tensor
+        return tensor
+
+    parameters = list(network.parameters()) + list(patch_head.parameters())
+    optimizer = torch.optim.AdamW(parameter_groups(network, patch_head), lr=LEARNING_RATE, betas=(0.9, 0.98))
     share = BATCH // WORKERS
     order_random = np.random.RandomState(SEED)
     random = np.random.RandomState([SEED, rank])
     steps, step = EPOCHS * (len(images) // BATCH), 0
     for epoch in range(EPOCHS):
         order = order_random.permutation(len(images))
-        loss_sum, right, seen = 0.0, 0, 0
+        loss_sum, dense_sum, right, seen = 0.0, 0.0, 0, 0
         for first in range(0, len(images) - BATCH + 1, BATCH):
             chosen = order[first + rank * share:first + (rank + 1) * share]
-            logits = network(torch.from_numpy(augmented(images[chosen], random)))
+            pixels, coverage = augmented(images[chosen], random)
             target = torch.from_numpy(labels[chosen])
-            loss = F.cross_entropy(logits, target)
+            logits = network(pixels, kept)
+            class_loss = F.cross_entropy(logits, target)
+            dense_loss = patch_loss(patch_head(tokens[LAST_BLOCK][:, 1:]), coverage, target)
+            loss = class_loss + (1 - step / steps) * dense_loss
             optimizer.zero_grad()
             loss.backward()
             # Two sets of slots in turn: a replica may be one step ahead while another still reads.
@@ -156,22 +188,22 @@ def train_worker(rank, images, labels, exchange, barrier, results):
             for group in optimizer.param_groups:
                 group['lr'] = learning_rate(step / steps)
             optimizer.step()
-            loss_sum += float(loss.detach()) * share
+            loss_sum += float(class_loss.detach()) * share
+            dense_sum += float(dense_loss.detach()) * share
             right += int((logits.argmax(1) == target).sum())
             seen += share
             step += 1
         if rank == 0:
             print(
-                f'epoch {epoch + 1:2d}  loss {loss_sum / seen:.4f}  train {right / seen:.4f}  '
+                f'epoch {epoch + 1:2d}  loss {loss_sum / seen:.4f}  dense {dense_sum / seen:.4f}  train {right / seen:.4f}  '
                 f'eval {accuracy(network, eval_pixels, eval_labels):.4f}  {time.time() - start:.0f} s',
                 flush=True,
             )
-    if rank == 0:
-        results.put({name: value.numpy() for name, value in network.state_dict().items()})
+            results.put({name: value.numpy() for name, value in network.state_dict().items()})
 
 
-def train(cache):
-    """Parameters by name, float32."""
+def train(cache, out):
+    """Write model.safetensors into `out` after every epoch."""
     # Read by the C library when a replica starts: keep freed memory, or page faults take most of the time.
     os.environ.update(MALLOC_MMAP_MAX_='0', MALLOC_TRIM_THRESHOLD_='100000000000', MALLOC_TOP_PAD_='268435456')
     os.environ.update(OMP_NUM_THREADS='1', OPENBLAS_NUM_THREADS='1')
@@ -181,6 +213,7 @@ def train(cache):
     images = torch.from_numpy(images).share_memory_()
     labels = torch.from_numpy(labels).share_memory_()
     size = sum(parameter.numel() for parameter in model.VisionTransformer(len(draw.LABELS)).parameters())
+    size += PATCH_OUTPUTS * (model.EMBED_DIM + 1)
     exchange = torch.zeros(2, WORKERS, size).share_memory_()
     context = torch.multiprocessing.get_context('spawn')
     barrier, results = context.Barrier(WORKERS), context.SimpleQueue()
@@ -190,10 +223,10 @@ def train(cache):
     ]
     for worker in workers:
         worker.start()
-    parameters = results.get()
+    for _ in range(EPOCHS):
+        write_safetensors(os.path.join(out, 'model.safetensors'), results.get())
     for worker in workers:
         worker.join()
-    return parameters
 
 
 def start_worker(rank, images, labels, exchange, barrier, results):
@@ -205,8 +238,7 @@ if __name__ == '__main__':
     parser.add_argument('--cache', help='an .npz file that keeps the drawn training images between runs')
     parser.add_argument('--out', default=draw.sample_folder(), help='the folder to write, default models/sample')
     arguments = parser.parse_args()
-    parameters = train(arguments.cache)
-    write_safetensors(os.path.join(arguments.out, 'model.safetensors'), parameters)
     with open(os.path.join(arguments.out, 'config.json'), 'w', newline='\n') as file:
         json.dump(config(), file, indent=2)
         file.write('\n')
+    train(arguments.cache, arguments.out)
