@@ -1,8 +1,9 @@
 /**
  * Times the integer products against the float one, on the adapter of this machine, at the layers of DeiT-Tiny with 8 images.
- * One JSON line a measurement: median and quartiles of repeated submits in ms, GOP/s (2 operations a multiply-accumulate) and
- * the error against the reference beside them. The kernels of a shape run alternately, so load on the machine meets all of them.
- * Run it after a build with `node dist/bench/kernels.js`; an argument keeps only the shapes whose name contains it.
+ * One JSON line a measurement: median and quartiles of repeated submits in ms, GOP/s (2 operations a multiply-accumulate), how
+ * many times the float kernel's speed that is, and the error against the reference. The kernels of a shape run alternately, so
+ * load on the machine meets all of them; processor time, which means something only where the driver is software, does not see
+ * other load. Run it after a build with `node dist/bench/kernels.js`; an argument keeps only the shapes whose name contains it.
  */
 import { execFileSync } from 'node:child_process';
 import { createRequire } from 'node:module';
@@ -13,6 +14,7 @@ import { codeWords, type CodeKind } from '../src/kernels/codes.ts';
 import { matmulCodes } from '../src/kernels/matmulCodes.ts';
 import { denseMatrix, matmulF32 } from '../src/kernels/matmulF32.ts';
 import { scoreElementwise } from '../src/kernels/scoreElementwise.ts';
+import { hasSubgroupsOfFour } from '../src/kernels/scoreElementwiseSubgroups.ts';
 import { openNodeGpu } from '../src/node/openGpu.ts';
 import { matmulCodesReference } from '../src/reference/matmulCodes.ts';
 import { scoreElementwiseReference } from '../src/reference/scoreElementwise.ts';
@@ -40,7 +42,6 @@ const shapes: readonly Shape[] = [
 
 /** One kernel at one shape: what to submit, and the largest error of what it wrote, relative to the largest reference value. */
 interface Measured {
-  readonly kernel: string;
   readonly candidates: number;
   readonly dispatch: Dispatch;
   readonly error: () => Promise<number>;
@@ -121,7 +122,6 @@ async function prepareShape(device: GPUDevice, scope: BufferScope, shape: Shape)
   const c = scope.acquire(4 * batch * matrix, 'c');
   const oneB = shared ? { outerStride: 0, innerStride: 0 } : {};
   const f32: Measured = {
-    kernel: 'matmul_f32',
     candidates: 1,
     dispatch: await matmulF32(
       device,
@@ -149,7 +149,6 @@ async function prepareShape(device: GPUDevice, scope: BufferScope, shape: Shape)
 
   const y = scope.acquire(4 * batch * matrix, 'y');
   const codes: Measured = {
-    kernel: 'matmul_codes',
     candidates: 1,
     dispatch: await matmulCodes(
       device,
@@ -168,7 +167,7 @@ async function prepareShape(device: GPUDevice, scope: BufferScope, shape: Shape)
     gradient: upload(gradient, 'gradient'),
     shifts: upload(shifts, 'shifts'),
   };
-  const score = async (candidates: number): Promise<Measured> => {
+  const score = async (candidates: number, variant: 'plain' | 'subgroups'): Promise<Measured> => {
     const partialCount = batch * Math.ceil(rows / 32) * columns;
     const partials = scope.acquire(4 * candidates * partialCount, 'partials');
     const params = {
@@ -180,9 +179,9 @@ async function prepareShape(device: GPUDevice, scope: BufferScope, shape: Shape)
       y: view,
       gradient: view,
       metric: 'hessian' as const,
+      variant,
     };
     return {
-      kernel: 'score_elementwise',
       candidates,
       dispatch: await scoreElementwise(device, { ...operands, ...scored, partials }, params),
       error: async () => {
@@ -192,28 +191,40 @@ async function prepareShape(device: GPUDevice, scope: BufferScope, shape: Shape)
       },
     };
   };
-  return [f32, codes, await score(1), await score(CANDIDATES)];
+  const scores = [await score(1, 'plain'), await score(CANDIDATES, 'plain')];
+  if (hasSubgroupsOfFour(device)) scores.push(await score(1, 'subgroups'), await score(CANDIDATES, 'subgroups'));
+  return [f32, codes, ...scores];
 }
 
-/** Milliseconds of one submit, alternating between the kernels: at least 5 rounds, at most 31, about 4 s. */
-async function time(device: GPUDevice, measured: readonly Measured[]): Promise<number[][]> {
-  const once = async ({ dispatch }: Measured) => {
+/** Time of one submit in ms: on the clock, and of all threads of this process (a software driver computes in them). */
+interface Times {
+  readonly wallMs: number[];
+  readonly processorMs: number[];
+}
+
+/** Times in ascending order, alternating between the kernels: at least 5 rounds, at most 31, about 4 s. */
+async function time(device: GPUDevice, measured: readonly Measured[]): Promise<Times[]> {
+  const times = measured.map((): Times => ({ wallMs: [], processorMs: [] }));
+  const once = async ({ dispatch }: Measured, { wallMs, processorMs }: Times) => {
     const encoder = device.createCommandEncoder();
     const pass = encoder.beginComputePass();
     record(pass, dispatch);
     pass.end();
     const start = performance.now();
+    const usage = process.cpuUsage();
     device.queue.submit([encoder.finish()]);
     await device.queue.onSubmittedWorkDone();
-    return performance.now() - start;
+    wallMs.push(performance.now() - start);
+    const { user, system } = process.cpuUsage(usage);
+    processorMs.push((user + system) / 1000);
   };
-  for (const each of measured) await once(each); // compiles
-  const times = measured.map((): number[] => []);
+  for (const each of measured) await once(each, { wallMs: [], processorMs: [] }); // compiles
   const start = performance.now();
   for (let round = 0; round < 31 && (round < 5 || performance.now() - start < 4000); round++) {
-    for (const [i, each] of measured.entries()) times[i]?.push(await once(each));
+    for (const [i, each] of measured.entries()) await once(each, times[i] as Times);
   }
-  return times.map((list) => list.sort((x, y) => x - y));
+  for (const { wallMs, processorMs } of times) for (const list of [wallMs, processorMs]) list.sort((x, y) => x - y);
+  return times;
 }
 
 const quantile = (sorted: readonly number[], share: number) =>
@@ -233,19 +244,23 @@ async function benchShape(device: GPUDevice, pool: BufferPool, shape: Shape, abo
   const measured = await prepareShape(device, scope, shape);
   const times = await time(device, measured);
   const operations = 2 * IMAGES * shape.heads * shape.rows * shape.depth * shape.columns;
-  const speeds = measured.map(({ candidates }, i) => (candidates * operations) / quantile(times[i] ?? [], 0.5) / 1e6);
-  for (const [i, { kernel, candidates, error, dispatch }] of measured.entries()) {
+  const speed = (i: number, of: keyof Times) =>
+    ((measured[i] as Measured).candidates * operations) / quantile((times[i] as Times)[of], 0.5) / 1e6;
+  for (const [i, { candidates, error, dispatch }] of measured.entries()) {
+    const { wallMs, processorMs } = times[i] as Times;
     const line = {
-      kernel,
+      kernel: dispatch.name,
       layer: shape.name,
       shape: `${IMAGES * shape.heads}x${shape.rows}x${shape.depth}x${shape.columns}`,
-      codes: kernel === 'matmul_f32' ? undefined : shape.aKind,
+      codes: i === 0 ? undefined : shape.aKind,
       candidates,
-      rounds: times[i]?.length,
-      medianMs: rounded(quantile(times[i] ?? [], 0.5)),
-      quartilesMs: [rounded(quantile(times[i] ?? [], 0.25)), rounded(quantile(times[i] ?? [], 0.75))],
-      gops: rounded(speeds[i] as number),
-      timesF32: rounded((speeds[i] as number) / (speeds[0] as number)),
+      rounds: wallMs.length,
+      medianMs: rounded(quantile(wallMs, 0.5)),
+      quartilesMs: [rounded(quantile(wallMs, 0.25)), rounded(quantile(wallMs, 0.75))],
+      gops: rounded(speed(i, 'wallMs')),
+      timesF32: rounded(speed(i, 'wallMs') / speed(0, 'wallMs')),
+      processorMs: rounded(quantile(processorMs, 0.5)),
+      timesF32Processor: rounded(speed(i, 'processorMs') / speed(0, 'processorMs')),
       relativeError: rounded(await error(), 2),
       ...about,
     };
