@@ -10,7 +10,11 @@ export interface Disturbance {
 }
 
 /** Logits of one image in plain double precision, straight from the operation lists; slow and obvious. */
-export function doubleForward(model: Model, patches: Float32Array, disturbance?: Disturbance): Float64Array {
+export function doubleForward(
+  model: Model,
+  patches: Float32Array | Float64Array,
+  disturbance?: Disturbance,
+): Float64Array {
   let input: Float64Array = Float64Array.from(patches);
   for (const unit of model.network.units) input = runUnit(model, unit, input, disturbance);
   return input;
