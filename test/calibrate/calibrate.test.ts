@@ -1,0 +1,225 @@
+import { beforeAll, describe, expect, test } from 'vitest';
+import { calibrate, type CalibrationImage } from '../../src/calibrate/calibrate.ts';
+import { captureUnit } from '../../src/calibrate/captureUnit.ts';
+import type { CheckpointStore } from '../../src/calibrate/checkpoint.ts';
+import { CalibrationError } from '../../src/calibrate/errors.ts';
+import { fisherSeed } from '../../src/calibrate/gradientSeed.ts';
+import { calibrationOptions } from '../../src/calibrate/options.ts';
+import type { LayerRecipe, Recipe } from '../../src/calibrate/recipe.ts';
+import { quantizedWeightsFile } from '../../src/calibrate/weightsFile.ts';
+import { readBytes } from '../../src/gpu/readback.ts';
+import { normalizePixels } from '../../src/io/preprocess.ts';
+import { forwardNetwork, forwardUnit, ParameterStore } from '../../src/model/execute.ts';
+import { isSearched } from '../../src/model/graph.ts';
+import type { Model } from '../../src/model/load.ts';
+import { patchCodes, unfoldPatches } from '../../src/model/patches.ts';
+import { productGeometry } from '../../src/quantize/geometry.ts';
+import { layerWeight } from '../../src/quantize/layerWeight.ts';
+import { packRows } from '../../src/quantize/pack.ts';
+import { useGpu } from '../support/device.ts';
+import { doubleLayerScore } from '../support/doubleLayerScore.ts';
+import { sampleImages, sampleModel } from '../support/sample.ts';
+
+const shared = useGpu();
+let model: Model;
+let images: CalibrationImage[];
+beforeAll(async () => {
+  model = await sampleModel();
+  images = await sampleImages(model, 'calib', 4);
+});
+
+const bytesOf = (recipe: Recipe) => JSON.stringify(recipe);
+const layerOf = (recipe: Recipe, name: string) => recipe.layers.find((layer) => layer.name === name) as LayerRecipe;
+
+describe('the same inputs give the same recipe, byte for byte', () => {
+  test('in two runs, and whatever the number of images in a chunk', async () => {
+    const options = calibrationOptions('default', { weightBits: 6, activationBits: 6 });
+    const few = images.slice(0, 3);
+    const first = await calibrate(shared.gpu, model, few, options);
+    for (const chunk of [3, 2]) {
+      const again = await calibrate(shared.gpu, model, few, options, {}, chunk);
+      expect(bytesOf(again.recipe), `chunks of ${chunk}`).toBe(bytesOf(first.recipe));
+      expect(quantizedWeightsFile(model, again)).toEqual(quantizedWeightsFile(model, first));
+    }
+    const other = await calibrate(shared.gpu, model, few, { ...options, seed: 1, candidates: 3, rounds: 1 });
+    expect(other.recipe.layers.map(({ score }) => score)).not.toEqual(first.recipe.layers.map(({ score }) => score));
+  });
+});
+
+/** The score that a recipe states, against sums in double from the definitions of its quantizers. */
+test.each(['default', 'paper'] as const)(
+  '%s: every layer states the error that its quantizers make',
+  async (preset) => {
+    const few = images.slice(0, 2);
+    const options = { ...calibrationOptions(preset, { activationBits: 6, weightBits: 4 }), candidates: 8, rounds: 1 };
+    const { recipe } = await calibrate(shared.gpu, model, few, options);
+    for (const { layer, expected } of await doubleScores(recipe, few)) {
+      expect(layer.score / expected, `${layer.name}: ${layer.score} against ${expected}`).toBeCloseTo(1, 3);
+    }
+  },
+);
+
+async function doubleScores(recipe: Recipe, few: readonly CalibrationImage[]) {
+  const { config, network } = model;
+  using parameters = new ParameterStore(shared.pool, model);
+  const context = { device: shared.device, pool: shared.pool, parameters };
+  const join = (parts: Float32Array[]) => Float32Array.from(parts.flatMap((part) => [...part]));
+  const patches = join(few.map(({ rgb }) => unfoldPatches(normalizePixels(rgb, config.preprocessing), config)));
+  const inputs = [patches];
+  for (const unit of network.units) {
+    const scope = shared.pool.scope();
+    const input = scope.upload(inputs.at(-1) as Float32Array, 'input');
+    const tensors = await forwardUnit(context, unit, input, few.length, scope);
+    inputs.push(await read(tensors.get(unit.output) as GPUBuffer, few.length * (unit.elements[unit.output] as number)));
+    scope.release();
+  }
+  const logits = await forwardNetwork(context, network, patches, few.length);
+  let gradient = join(
+    few.map(({ sha256 }, i) =>
+      fisherSeed(logits.subarray(i * network.numClasses, (i + 1) * network.numClasses), {
+        seed: 0,
+        imageSha256: sha256,
+      }),
+    ),
+  );
+  const found: { layer: LayerRecipe; expected: number }[] = [];
+  for (const [index, unit] of [...network.units.entries()].reverse()) {
+    const scope = shared.pool.scope();
+    const codes = few.map(({ rgb }) => patchCodes(rgb, config));
+    const depth = 3 * config.patchSize ** 2;
+    const chunk = {
+      images: few.length,
+      input: inputs[index] as Float32Array,
+      outputGradient: gradient,
+      pixelCodes: index === 0 ? packRows(codes, depth) : undefined,
+    };
+    const { layers, inputGradient } = await captureUnit(context, unit, chunk, scope);
+    for (const operation of unit.operations.filter(isSearched)) {
+      const captured = layers.get(operation.name)!;
+      const weight = operation.kind === 'linear' ? layerWeight(model, operation) : undefined;
+      const pixels = operation.kind === 'linear' && operation.operand === 'pixels';
+      const expected = doubleLayerScore(layerOf(recipe, operation.name), productGeometry(operation, unit), {
+        images: few.length,
+        a: pixels ? codes.flatMap((part) => [...part]) : await read(captured.a),
+        b: weight?.weight ?? (await read(captured.b as GPUBuffer)),
+        bias: weight?.bias ?? null,
+        output: await read(captured.output),
+        gradient: await read(captured.gradient),
+      });
+      found.push({ layer: layerOf(recipe, operation.name), expected });
+    }
+    if (index > 0) gradient = await read(inputGradient as GPUBuffer, (inputs[index] as Float32Array).length);
+    scope.release();
+  }
+  expect(found).toHaveLength(recipe.layers.length);
+  return found;
+}
+
+async function read(buffer: GPUBuffer, count = buffer.size / 4): Promise<Float32Array<ArrayBuffer>> {
+  return new Float32Array(await readBytes(shared.device, buffer, 4 * count));
+}
+
+describe('presets', () => {
+  const quick = { candidates: 4, rounds: 1 };
+
+  test('base: cosine, no twin ranges, weights per tensor with q, k, v apart', async () => {
+    const { recipe } = await calibrate(shared.gpu, model, images, { ...calibrationOptions('base'), ...quick });
+    expect(new Set(recipe.layers.map(({ a }) => a.type))).toEqual(new Set(['pixels', 'uniform']));
+    expect(layerOf(recipe, 'blocks.0.attn.qkv').b.scales).toHaveLength(3);
+    expect(layerOf(recipe, 'blocks.0.mlp.fc1').b.scales).toHaveLength(1);
+    expect(layerOf(recipe, 'blocks.0.attn.qk').b.scales).toHaveLength(model.config.heads);
+    for (const { score } of recipe.layers) expect(score).toBeLessThan(0.1);
+  });
+
+  test('twin ranges after softmax and GELU, one scale per output channel, the published boundary only in paper', async () => {
+    const boundaries = { default: 'nearest', paper: 'published' } as const;
+    for (const preset of ['default', 'paper'] as const) {
+      const { recipe } = await calibrate(shared.gpu, model, images, { ...calibrationOptions(preset), ...quick });
+      expect(layerOf(recipe, 'blocks.2.attn.pv').a).toMatchObject({
+        type: 'twin-softmax',
+        boundary: boundaries[preset],
+      });
+      expect(layerOf(recipe, 'blocks.2.mlp.fc2').a).toMatchObject({ type: 'twin-gelu' });
+      expect(layerOf(recipe, 'head').b.scales).toHaveLength(model.config.numClasses);
+    }
+  });
+
+  test('below 6 bits default keeps the outer weights at 8, base does not; the mean says so', async () => {
+    const low = { weightBits: 4, activationBits: 4 };
+    const widths = async (preset: 'default' | 'base') => {
+      const { recipe } = await calibrate(shared.gpu, model, images, { ...calibrationOptions(preset, low), ...quick });
+      return {
+        outer: layerOf(recipe, 'patch_embed').b.bits,
+        inner: layerOf(recipe, 'blocks.0.attn.qkv').b.bits,
+        recipe,
+      };
+    };
+    const kept = await widths('default');
+    expect([kept.outer, kept.inner]).toEqual([8, 4]);
+    expect(kept.recipe.meanWeightBits).toBeGreaterThan(4);
+    const same = await widths('base');
+    expect([same.outer, same.inner, same.recipe.meanWeightBits]).toEqual([4, 4, 4]);
+  });
+});
+
+describe('a run that does not end', () => {
+  const options = calibrationOptions('default');
+
+  test('stops with the reason of its signal, and a later run goes on at the last finished unit', async () => {
+    const saved = new Map<string, Uint8Array>();
+    const checkpoints: CheckpointStore = {
+      read: (unit) => Promise.resolve(saved.get(unit)),
+      write: (unit, bytes) => Promise.resolve(void saved.set(unit, bytes)),
+    };
+    const whole = await calibrate(shared.gpu, model, images, options);
+    const controller = new AbortController();
+    const stopped = calibrate(shared.gpu, model, images, options, {
+      checkpoints,
+      signal: controller.signal,
+      onProgress: ({ stage }) => stage === 'blocks.2' && controller.abort(new Error('enough')),
+    });
+    await expect(stopped).rejects.toThrow('enough');
+    expect([...saved.keys()]).toEqual(['head', 'blocks.5', 'blocks.4', 'blocks.3']);
+    const resumed = await calibrate(shared.gpu, model, images, options, { checkpoints });
+    expect(bytesOf(resumed.recipe)).toBe(bytesOf(whole.recipe));
+    expect(resumed.candidates).toBeLessThan(whole.candidates);
+  });
+
+  test('checkpoints of other images are not used', async () => {
+    const saved = new Map<string, Uint8Array>();
+    const checkpoints: CheckpointStore = {
+      read: (unit) => Promise.resolve(saved.get(unit)),
+      write: (unit, bytes) => Promise.resolve(void saved.set(unit, bytes)),
+    };
+    const quick = { ...options, candidates: 3, rounds: 1 };
+    const other = await calibrate(shared.gpu, model, images.slice(0, 1), quick, { checkpoints });
+    const all = await calibrate(shared.gpu, model, images, quick, { checkpoints });
+    expect(all.candidates).toBeGreaterThanOrEqual(other.candidates);
+    expect(all.recipe.images).toHaveLength(4);
+    expect(bytesOf(all.recipe)).toBe(bytesOf((await calibrate(shared.gpu, model, images, quick)).recipe));
+  });
+
+  test('progress never falls, ends at its total and estimates what is left', async () => {
+    const seen: { done: number; total: number; remainingMs?: number }[] = [];
+    await calibrate(shared.gpu, model, images, options, { onProgress: (progress) => seen.push(progress) });
+    for (let i = 1; i < seen.length; i++) expect(seen[i]!.done).toBeGreaterThanOrEqual(seen[i - 1]!.done);
+    const last = seen.at(-1)!;
+    expect(last.done / last.total).toBeCloseTo(1, 6);
+    expect(seen.every(({ remainingMs }) => remainingMs !== undefined && remainingMs >= 0)).toBe(true);
+  });
+});
+
+describe('what cannot be searched', () => {
+  test('no image', async () => {
+    await expect(calibrate(shared.gpu, model, [], calibrationOptions('default'))).rejects.toThrow('got 0');
+  });
+
+  test('a layer whose gradient is zero everywhere is named', async () => {
+    const blind = new Map(model.parameters);
+    const head = blind.get('head.weight')!;
+    blind.set('head.weight', { ...head, values: new Float32Array(head.values.length) });
+    const failed = calibrate(shared.gpu, { ...model, parameters: blind }, images, calibrationOptions('default'));
+    await expect(failed).rejects.toThrow(CalibrationError);
+    await expect(failed).rejects.toThrow(/^blocks\.5\.attn\.qkv: the gradient of its output .* 0;/);
+  });
+});
