@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { matmulCodes, type MatmulCodesParams } from '../../src/kernels/matmulCodes.ts';
 import { packDepthMajor, packRowMajor } from '../../src/reference/codes.ts';
 import { matmulCodesReference } from '../../src/reference/matmulCodes.ts';
-import { random, randomCodes, randomTwinCodes, runInto, uploadInJunk } from '../support/codes.ts';
+import { expectSame, random, randomCodes, randomTwinCodes, runInto, uploadInJunk } from '../support/codes.ts';
 import { useGpu } from '../support/device.ts';
 
 const shared = useGpu();
@@ -77,7 +77,7 @@ async function expectExact(shape: Case): Promise<void> {
   const expected = matmulCodesReference(data.a, data.b, product);
   for (const lanes of [16, 32] as const) {
     const sums = new Int32Array(await run({ ...params, lanes }, data, expected.length));
-    expect(sums).toEqual(Int32Array.from(expected));
+    expectSame(sums, Int32Array.from(expected));
   }
 }
 
@@ -161,7 +161,10 @@ test('without rounding in the way, f32 outputs are exact', async () => {
   const data = operands(params);
   const sums = matmulCodesReference(data.a, data.b, { kind: 'uniform', bits: 8, batch: 1, ...params });
   const y = new Float32Array(await run(params, data, sums.length, Float32Array.of(2 ** -8)));
-  expect(y).toEqual(Float32Array.from(sums, (sum) => sum / 256)); // |sum| <= 2^20
+  expectSame(
+    y,
+    Float32Array.from(sums, (sum) => sum / 256),
+  ); // |sum| <= 2^20
 });
 
 test('refuses what it cannot do, with the number', async () => {

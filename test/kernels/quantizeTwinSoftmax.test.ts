@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { quantizeTwinSoftmax, twinSoftmaxTable, type TwinBoundary } from '../../src/kernels/quantizeTwinSoftmax.ts';
 import { packRowMajor } from '../../src/reference/codes.ts';
 import { quantizeTwinSoftmaxReference } from '../../src/reference/quantizeTwinSoftmax.ts';
-import { runInto, uploadInJunk } from '../support/codes.ts';
+import { expectSame, runInto, uploadInJunk } from '../support/codes.ts';
 import { useGpu } from '../support/device.ts';
 
 const shared = useGpu();
@@ -73,13 +73,13 @@ test('a value between the ranges: the nearer code by the nearest boundary, zero 
 test.each([1, 3, 4, 5, 197, 255, 257])('depth %i: rows are padded to words', async (depth) => {
   const probs = Float32Array.from({ length: 3 * depth }, (_, i) => (i % 97) / 96);
   const twin = { bits: 8, shifts: [0, 4] };
-  expect(await run(probs, depth, twin)).toEqual(expected(probs, depth, twin));
+  expectSame(await run(probs, depth, twin), expected(probs, depth, twin));
 });
 
 test('the attention of DeiT-Tiny, 13 candidates', async () => {
   const probs = Float32Array.from({ length: 3 * 197 * 197 }, (_, i) => ((i * 7919) % 4099) ** 4 / 4099 ** 4);
   const twin = { bits: 8, shifts: Array.from({ length: 13 }, (_, shift) => shift) };
-  expect(await run(probs, 197, twin)).toEqual(expected(probs, 197, twin));
+  expectSame(await run(probs, 197, twin), expected(probs, 197, twin));
 });
 
 test('equals the reference bit for bit at every width, shift and boundary', async () => {
@@ -104,7 +104,7 @@ test('equals the reference bit for bit at every width, shift and boundary', asyn
   });
   await fc.assert(
     fc.asyncProperty(withValues, async ({ probs, twin }) => {
-      expect(await run(probs, probs.length, twin)).toEqual(expected(probs, probs.length, twin));
+      expectSame(await run(probs, probs.length, twin), expected(probs, probs.length, twin));
     }),
     { numRuns: 80, seed: 1 },
   );

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { quantizeUniform, type QuantizeUniformParams } from '../../src/kernels/quantizeUniform.ts';
 import { quantizeUniformReference } from '../../src/reference/quantizeUniform.ts';
-import { random, runInto, uploadInJunk } from '../support/codes.ts';
+import { expectSame, random, runInto, uploadInJunk } from '../support/codes.ts';
 import { useGpu } from '../support/device.ts';
 
 const shared = useGpu();
@@ -85,7 +85,7 @@ test.each([1, 3, 4, 5, 255, 257])('depth %i in both layouts: no tail is lost, no
   for (const layout of ['row-major', 'depth-major'] as const) {
     const params = { ...matrix(3, depth), layout };
     const inverse = Float32Array.of(127.5 / 215);
-    expect(await run(source, inverse, params)).toEqual(quantizeUniformReference(source, inverse, params));
+    expectSame(await run(source, inverse, params), quantizeUniformReference(source, inverse, params));
   }
 });
 
@@ -123,7 +123,7 @@ test('q and k of a fused qkv tensor: heads apart, several candidates, an offset,
     depthStride: 3 * heads * headDim,
   };
   for (const params of [query, value]) {
-    expect(await run(source, inverse, params)).toEqual(quantizeUniformReference(source, inverse, params));
+    expectSame(await run(source, inverse, params), quantizeUniformReference(source, inverse, params));
   }
 });
 
@@ -141,7 +141,7 @@ test.each([
     groupsPerCandidate,
     rowsPerGroup,
   };
-  expect(await run(weight, inverse, params)).toEqual(quantizeUniformReference(weight, inverse, params));
+  expectSame(await run(weight, inverse, params), quantizeUniformReference(weight, inverse, params));
 });
 
 test('groups of rows and heads together', async () => {
@@ -157,7 +157,7 @@ test('groups of rows and heads together', async () => {
   };
   const source = activations(140, 3);
   const inverse = Float32Array.of(1, 2, 4, 8, 16, 32);
-  expect(await run(source, inverse, params)).toEqual(quantizeUniformReference(source, inverse, params));
+  expectSame(await run(source, inverse, params), quantizeUniformReference(source, inverse, params));
 });
 
 test('equals the reference bit for bit at every width', async () => {
@@ -171,7 +171,7 @@ test('equals the reference bit for bit at every width', async () => {
       const source = Float32Array.from(x);
       const inverse = Float32Array.of(scale);
       const params = matrix(1, x.length, bits);
-      expect(await run(source, inverse, params)).toEqual(quantizeUniformReference(source, inverse, params));
+      expectSame(await run(source, inverse, params), quantizeUniformReference(source, inverse, params));
     }),
     { numRuns: 60, seed: 1 },
   );

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { scoreCosine, type ScoreCosineParams } from '../../src/kernels/scoreCosine.ts';
 import { scoreCosineReference } from '../../src/reference/scoreCosine.ts';
-import { runInto } from '../support/codes.ts';
+import { expectSame, runInto } from '../support/codes.ts';
 import { useGpu } from '../support/device.ts';
 import { scoreCase, uploadScoreCase, type ScoreCase, type ScoreCaseShape } from '../support/scoreCase.ts';
 
@@ -78,7 +78,7 @@ test('one candidate alone has the bits it has among others', async () => {
       scales: data.scales.slice(2 * params.scaleCandidateStride),
     },
   };
-  expect(await run(alone, 1)).toEqual(whole.slice(44, 66));
+  expectSame(await run(alone, 1), whole.slice(44, 66));
 });
 
 test('refuses what it cannot do, with the number', async () => {

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { scoreElementwise, type ScoreElementwiseParams } from '../../src/kernels/scoreElementwise.ts';
 import { candidateOutput, scoreElementwiseReference } from '../../src/reference/scoreElementwise.ts';
-import { runInto } from '../support/codes.ts';
+import { expectSame, runInto } from '../support/codes.ts';
 import { useGpu } from '../support/device.ts';
 import { scoreCase, uploadScoreCase, type ScoreCase, type ScoreCaseShape } from '../support/scoreCase.ts';
 
@@ -56,7 +56,7 @@ async function expectScores(shape: ScoreCaseShape, metrics: readonly Metric[] = 
     const expected = scoreElementwiseReference(given.data, { ...given.params, metric, gradient: given.gradientView });
     const scores = await run(given, metric, { lanes: 32 });
     expectClose(scores, expected, given.largest);
-    expect(await run(given, metric, { lanes: 16 })).toEqual(scores);
+    expectSame(await run(given, metric, { lanes: 16 }), scores);
   }
 }
 
@@ -150,7 +150,7 @@ test('a chunk of images and candidates gives the bits of the whole', async () =>
   const chunk = await run(part, 'hessian');
   for (let c = 0; c < 2; c++) {
     const first = ((candidate + c) * 6 + image * 2) * size;
-    expect(chunk.slice(c * 2 * size, (c + 1) * 2 * size)).toEqual(whole.slice(first, first + 2 * size));
+    expectSame(chunk.slice(c * 2 * size, (c + 1) * 2 * size), whole.slice(first, first + 2 * size));
   }
 });
 

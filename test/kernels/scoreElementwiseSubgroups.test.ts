@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { scoreElementwise, type ScoreElementwiseParams } from '../../src/kernels/scoreElementwise.ts';
 import { hasSubgroupsOfFour } from '../../src/kernels/scoreElementwiseSubgroups.ts';
 import { scoreElementwiseSubgroupsReference } from '../../src/reference/scoreElementwiseSubgroups.ts';
-import { runInto } from '../support/codes.ts';
+import { expectSame, runInto } from '../support/codes.ts';
 import { useGpu } from '../support/device.ts';
 import { scoreCase, uploadScoreCase, type ScoreCase, type ScoreCaseShape } from '../support/scoreCase.ts';
 
@@ -28,7 +28,7 @@ async function run(given: ScoreCase, change: Partial<ScoreElementwiseParams>): P
 async function expectSameBits(shape: ScoreCaseShape): Promise<void> {
   const given = scoreCase(shape);
   const plain = await run(given, { variant: 'plain', lanes: 32 });
-  for (const lanes of [16, 32] as const) expect(await run(given, { variant: 'subgroups', lanes })).toEqual(plain);
+  for (const lanes of [16, 32] as const) expectSame(await run(given, { variant: 'subgroups', lanes }), plain);
 }
 
 test('the adapter of these tests has subgroups of at least 4 lanes', () => {

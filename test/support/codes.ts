@@ -48,3 +48,10 @@ export function randomCodes(count: number, bits: number, next: () => number): In
 export function randomTwinCodes(count: number, bits: number, next: () => number): Uint8Array {
   return Uint8Array.from({ length: count }, () => Math.floor(next() * 2 ** bits));
 }
+
+/** Every element equal, bit for bit but for the kind of NaN; names the first that differs instead of printing both arrays. */
+export function expectSame(actual: Float32Array | Int32Array | Uint32Array, expected: typeof actual): void {
+  expect(actual.length).toBe(expected.length);
+  const at = actual.findIndex((value, i) => !Object.is(value, expected[i]));
+  expect(at < 0 ? 'all equal' : `element ${at}: ${actual[at]}, expected ${expected[at]}`).toBe('all equal');
+}
