@@ -26,7 +26,7 @@ export interface Progress {
 
 const REDRAW_MS = 100;
 const BAR_CELLS = 24;
-/** Remaining time is shown after this much of a stage: before, it is a guess. */
+/** Remaining time is shown after this much work: before, it is a guess. */
 const SETTLED_MS = 1000;
 const CLEAR_LINE = '\r\x1b[K';
 
@@ -38,6 +38,7 @@ export function createProgress(stream: ProgressStream, now: () => number = () =>
   const terminal = stream.isTTY === true;
   let stage: string | undefined;
   let stageStart = 0;
+  let timed = false;
   let drawnAt = -Infinity;
   let drawn = false;
   const clear = () => {
@@ -48,7 +49,10 @@ export function createProgress(stream: ProgressStream, now: () => number = () =>
     report(step) {
       const time = now();
       const isNew = step.stage !== stage;
-      if (isNew) [stage, stageStart] = [step.stage, time];
+      // stages of a worker that tells the remaining time of all its work are one stage to the clock
+      if (isNew && (step.remainingMs === undefined || !timed)) stageStart = time;
+      timed = step.remainingMs !== undefined;
+      stage = step.stage;
       if (!terminal) {
         if (isNew) stream.write(`${step.stage}\n`);
         return;
@@ -56,7 +60,7 @@ export function createProgress(stream: ProgressStream, now: () => number = () =>
       if (!isNew && step.done < step.total && time - drawnAt < REDRAW_MS) return;
       drawnAt = time;
       drawn = true;
-      stream.write(CLEAR_LINE + progressLine(step, time - stageStart).slice(0, (stream.columns ?? 80) - 1));
+      stream.write(CLEAR_LINE + progressLine(step, time - stageStart).slice(0, (stream.columns || 80) - 1));
     },
     note(line) {
       clear();
@@ -71,8 +75,12 @@ function progressLine(step: ProgressStep, elapsedMs: number): string {
   const filled = Math.floor(BAR_CELLS * fraction);
   const bar = `[${'#'.repeat(filled)}${'.'.repeat(BAR_CELLS - filled)}]`;
   const percent = `${Math.floor(100 * fraction)} %`.padStart(5);
-  const settled = elapsedMs >= SETTLED_MS && fraction > 0 && fraction < 1;
-  const remainingMs = step.remainingMs ?? (settled ? (elapsedMs * (1 - fraction)) / fraction : undefined);
-  const remaining = remainingMs === undefined ? '' : `  ${formatDuration(Math.max(1000, remainingMs))} left`;
-  return `${bar} ${percent}  ${step.stage}${remaining}`;
+  const line = `${bar} ${percent}  ${step.stage}`;
+  if (elapsedMs < SETTLED_MS || fraction === 0 || fraction === 1) return line;
+  return `${line}  ${formatRemaining(step.remainingMs ?? (elapsedMs * (1 - fraction)) / fraction)} left`;
+}
+
+function formatRemaining(ms: number): string {
+  const seconds = Math.ceil(ms / 1000);
+  return seconds < 60 ? `${Math.max(1, seconds)} s` : formatDuration(1000 * seconds);
 }

@@ -18,18 +18,32 @@ test('a terminal shows one line that is redrawn and taken away', () => {
   progress.clear();
   expect(written).toEqual([
     '\r\x1b[K[........................]   0 %  search',
-    '\r\x1b[K[######..................]  25 %  search  6.0 s left',
+    '\r\x1b[K[######..................]  25 %  search  6 s left',
     '\r\x1b[K',
   ]);
   progress.clear();
   expect(written).toHaveLength(3);
 });
 
-test('the remaining time of the worker is preferred to an extrapolation', () => {
+test('the remaining time of the worker is preferred to an extrapolation, across its stages', () => {
   const { written, clock, progress } = recorder(true);
+  progress.report({ stage: 'forward', done: 0, total: 200, remainingMs: 9000 });
+  clock.ms = 500;
+  progress.report({ stage: 'forward', done: 1, total: 200, remainingMs: 9000 });
+  expect(written.at(-1)).not.toContain('left');
   clock.ms = 5000;
-  progress.report({ stage: 'search', done: 1, total: 2, remainingMs: 125_000 });
-  expect(written.at(-1)).toContain('50 %  search  2 min 05 s left');
+  progress.report({ stage: 'blocks.1', done: 100, total: 200, remainingMs: 124_100 });
+  expect(written.at(-1)).toContain('50 %  blocks.1  2 min 05 s left');
+  progress.report({ stage: 'blocks.0', done: 199, total: 200, remainingMs: 3 });
+  expect(written.at(-1)).toContain('99 %  blocks.0  1 s left');
+  progress.report({ stage: 'blocks.0', done: 200, total: 200, remainingMs: 0 });
+  expect(written.at(-1)).toMatch(/100 % {2}blocks\.0$/);
+});
+
+test('a terminal that does not tell its width has 80 columns', () => {
+  const { written, progress } = recorder(true, 0);
+  progress.report({ stage: 'search', done: 1, total: 2 });
+  expect(written[0]).toMatch(/search$/);
 });
 
 test('no remaining time is guessed from the first moment of a stage', () => {
