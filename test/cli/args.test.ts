@@ -35,6 +35,10 @@ test('every flag has its value or its default', () => {
   expect([...parsed.given].sort()).toEqual(['force', 'images', 'preset', 'seed', 'weight-bits']);
 });
 
+test('a value that begins with a dash follows an equals sign', () => {
+  expect(parse('m', '--images=--odd', '--recipe=-').values).toMatchObject({ images: '--odd', recipe: '-' });
+});
+
 test('words after -- are no flags', () => {
   expect(parse('--images', 'i', '--', '--odd-name').positionals).toEqual(['--odd-name']);
 });
