@@ -3,6 +3,7 @@ import { matmulCodes, matmulCodesKernel } from '../kernels/matmulCodes.ts';
 import { reduceColumns, reduceColumnsKernel } from '../kernels/reduceColumns.ts';
 import { scoreCosine, scoreCosineKernel } from '../kernels/scoreCosine.ts';
 import { scoreElementwise, scoreElementwiseKernel } from '../kernels/scoreElementwise.ts';
+import { hasSubgroupsOfFour, scoreElementwiseSubgroupsKernel } from '../kernels/scoreElementwiseSubgroups.ts';
 import { packDepthMajor, packRowMajor } from '../reference/codes.ts';
 import { matmulCodesReference } from '../reference/matmulCodes.ts';
 import { reduceColumnsReference } from '../reference/reduceColumns.ts';
@@ -16,14 +17,14 @@ const DEPTH = 21;
 const CANDIDATES = 2;
 const OUTPUT = { offset: 0, imageStride: 0, headStride: 0, rowStride: COLUMNS };
 
-/** The kernels that multiply packed codes and score candidates. */
-export function productCases(): SelfTestCase[] {
+/** The kernels that multiply packed codes and score candidates, with the variants that `device` can run. */
+export function productCases(device: GPUDevice): SelfTestCase[] {
+  const variants = hasSubgroupsOfFour(device) ? (['plain', 'subgroups'] as const) : (['plain'] as const);
   return [
     productCase('uniform', 0),
     productCase('twin-softmax', 9),
     productCase('twin-gelu', 7),
-    elementwiseCase('hessian'),
-    elementwiseCase('mse'),
+    ...variants.flatMap((variant) => [elementwiseCase('hessian', variant), elementwiseCase('mse', variant)]),
     cosineCase(),
     reduceCase(),
   ];
@@ -94,13 +95,14 @@ function candidates() {
   return { data: { a, b, scales, bias, shifts, y }, shape };
 }
 
-function elementwiseCase(metric: 'hessian' | 'mse'): SelfTestCase {
+function elementwiseCase(metric: 'hessian' | 'mse', variant: 'plain' | 'subgroups'): SelfTestCase {
   const { data, shape } = candidates();
   const gradient = noise(ROWS * COLUMNS, 7);
-  const params = { ...shape, metric, gradient: OUTPUT };
+  const params = { ...shape, metric, variant, gradient: OUTPUT };
+  const { name } = variant === 'plain' ? scoreElementwiseKernel : scoreElementwiseSubgroupsKernel;
   const expected = scoreElementwiseReference({ ...data, gradient }, params);
   return floatCase(
-    scoreElementwiseKernel.name,
+    name,
     { ...data, gradient },
     expected,
     1e-10,

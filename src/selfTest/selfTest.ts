@@ -19,9 +19,9 @@ export interface SelfTestResult {
   readonly failure: string | null;
 }
 
-/** Every case of the self-test; together they cover every kernel. */
-export function selfTestCases(): SelfTestCase[] {
-  return [...floatCases(), ...quantizeCases(), ...productCases()];
+/** Every case of the self-test; together they cover every kernel that `device` can run. */
+export function selfTestCases(device: GPUDevice): SelfTestCase[] {
+  return [...floatCases(), ...quantizeCases(), ...productCases(device)];
 }
 
 /**
@@ -30,7 +30,7 @@ export function selfTestCases(): SelfTestCase[] {
  */
 export async function selfTest(
   gpu: Gpu,
-  cases: readonly SelfTestCase[] = selfTestCases(),
+  cases: readonly SelfTestCase[] = selfTestCases(gpu.device),
 ): Promise<readonly SelfTestResult[]> {
   using pool = new BufferPool(gpu.device);
   const results: SelfTestResult[] = [];
