@@ -1,6 +1,7 @@
-import { readdir, realpath, stat } from 'node:fs/promises';
+import { access, constants, readdir, realpath, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { basename, dirname, join, relative, resolve, isAbsolute } from 'node:path';
+import { OutputError } from '../io/errors.ts';
 import { InputError, readError } from './errors.ts';
 import { exists } from './inputFile.ts';
 
@@ -14,7 +15,8 @@ export interface OutputFolderOptions {
 /**
  * Refuses an output folder that cannot be or must not be written, before any work is done for it.
  *
- * @throws InputError when it is a file, is not empty without `force`, or when replacing it would take away an input, the home
+ * @throws OutputError when the folder that it would lie in may not be written to
+ * @throws InputError when it or a part of its path is a file, is not empty without `force`, or when replacing it would take away an input, the home
  *   folder, or the folder that the program runs in
  */
 export async function checkOutputFolder(folder: string, { force, inputs }: OutputFolderOptions): Promise<void> {
@@ -26,6 +28,7 @@ export async function checkOutputFolder(folder: string, { force, inputs }: Outpu
       throw new InputError(`--out ${folder} would replace ${kept}; name another folder`);
     }
   }
+  await requireWritable(folder, target);
   if (!(await exists(folder))) return;
   if (!(await stat(folder)).isDirectory()) throw new InputError(`--out ${folder} is a file, not a folder`);
   let entries: string[];
@@ -39,6 +42,18 @@ export async function checkOutputFolder(folder: string, { force, inputs }: Outpu
       `--out ${folder} is not empty (it holds ${entries.sort()[0]}${entries.length > 1 ? ` and ${entries.length - 1} more` : ''}); ` +
         'give another folder, or --force to replace it',
     );
+  }
+}
+
+/** What is there of the way to the folder must be folders, and the last of them writable: known now, not after the work. */
+async function requireWritable(folder: string, target: string): Promise<void> {
+  let parent = dirname(target);
+  while (!(await exists(parent)) && dirname(parent) !== parent) parent = dirname(parent);
+  if (!(await stat(parent)).isDirectory()) throw new InputError(`--out ${folder}: ${parent} is a file, not a folder`);
+  try {
+    await access(parent, constants.W_OK);
+  } catch (cause) {
+    throw new OutputError(`--out ${folder}: ${parent} may not be written to (${(cause as Error).message})`, { cause });
   }
 }
 

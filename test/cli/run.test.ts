@@ -108,6 +108,7 @@ test('an output that is a file or would replace an input is refused even with --
   symlinkSync(model, join(place, 'link'));
   for (const [out, why] of [
     [file, 'is a file, not a folder'],
+    [join(file, 'in', 'it'), `${file} is a file, not a folder`],
     [model, `would replace ${model}`],
     [images, `would replace ${images}`],
     [folder, `would replace ${model}`],
@@ -121,6 +122,12 @@ test('an output that is a file or would replace an input is refused even with --
   }
   expect(readFileSync(file, 'utf8')).toBe('x');
   expect(existsSync(join(model, 'model.safetensors'))).toBe(true);
+});
+
+test('an output on a disk that takes nothing is refused before any work', async () => {
+  const { code, stderr } = await twinshift(['quantize', model, '--images', images, '--out', '/proc/self/out']);
+  expect(code).toBe(1);
+  expect(stderr).toMatch(/^twinshift: --out \/proc\/self\/out: \/proc\/\d+ may not be written to/);
 });
 
 test('without an adapter the run fails, saying so', async () => {
