@@ -16,6 +16,7 @@ export type { CheckpointStore } from './calibrate/checkpoint.ts';
 export type { CalibrationOptions, LayerRecipe, Recipe } from './calibrate/recipe.ts';
 export { parseRecipe } from './calibrate/readRecipe.ts';
 export { recipeText } from './calibrate/recipeText.ts';
+export { checkWeightsFit } from './calibrate/fitWeights.ts';
 export { checkRecipeFits } from './calibrate/fitRecipe.ts';
 export { quantizedWeightsFile } from './calibrate/weightsFile.ts';
 export { createFloatRunner, createSimulation, type Runner } from './simulate/simulate.ts';

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { checkRecipeFits } from '../calibrate/fitRecipe.ts';
+import { checkWeightsFit } from '../calibrate/fitWeights.ts';
 import { parseRecipe } from '../calibrate/readRecipe.ts';
 import type { Recipe } from '../calibrate/recipe.ts';
 import type { Model } from '../model/load.ts';
@@ -20,7 +21,7 @@ export interface RecipeFolder {
  *
  * @param modelName of the model, for messages
  * @throws InputError when the folder or a file is missing or unreadable
- * @throws FormatError when the recipe is malformed or was made for another model
+ * @throws FormatError when the recipe is malformed or was made for another model, or the weights are not those of the recipe
  */
 export async function loadRecipeFolder(folder: string, model: Model, modelName: string): Promise<RecipeFolder> {
   await requireFolder(folder, 'the recipe folder');
@@ -33,5 +34,7 @@ export async function loadRecipeFolder(folder: string, model: Model, modelName: 
   }
   const recipe = parseRecipe(await readInputText(recipeFile), recipeFile);
   checkRecipeFits(recipe, recipeFile, model, modelName);
-  return { recipe, weights: await readInputFile(weightsFile), weightsFile };
+  const weights = await readInputFile(weightsFile);
+  checkWeightsFit(recipe, model.network, weights, weightsFile);
+  return { recipe, weights, weightsFile };
 }

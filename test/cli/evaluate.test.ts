@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Recipe } from '../../src/calibrate/recipe.ts';
-import { parseSafetensors, writeSafetensors } from '../../src/io/safetensors.ts';
+import { parseSafetensors, writeSafetensors, type TensorToWrite } from '../../src/io/safetensors.ts';
 import { twinshift } from '../support/command.ts';
 import { tinyTensors, writeImages, writeModel } from '../support/tinyModel.ts';
 
@@ -135,18 +135,35 @@ function sha(text: string): string {
   return (JSON.parse(text) as Recipe).model.weightsSha256;
 }
 
-test('quantized weights that are damaged or lack a tensor are refused', async () => {
+test.each<[string, (tensors: TensorToWrite[]) => TensorToWrite[], string]>([
+  ['lack a tensor', (tensors) => tensors.filter(({ name }) => name !== 'head.codes'), 'has no tensor head.codes'],
+  [
+    'hold a code beyond the width',
+    replacing('blocks.0.mlp.fc1.codes', new Int8Array(64 * 16).fill(8, 5, 6)),
+    'blocks.0.mlp.fc1.codes holds 8 at element 5, outside its 4 bits',
+  ],
+  [
+    'hold other scales',
+    replacing('head.scales', new Float32Array(10).fill(1)),
+    'head.scales holds 1 at element 0, the recipe',
+  ],
+  ['hold a NaN', replacing('head.bias', new Float32Array(10).fill(NaN, 2, 3)), '"head.bias" holds NaN at element 2'],
+])('quantized weights that %s are refused', async (what, change, message) => {
+  const changed = copy(what);
+  const file = join(changed, 'weights.safetensors');
+  const { tensors } = parseSafetensors(readFileSync(file), file);
+  const entries = [...tensors.values()].map(({ name, dtype, shape, bytes: data }) => ({ name, dtype, shape, data }));
+  writeFileSync(file, writeSafetensors(change(entries)));
+  expect(await refusal('--recipe', changed)).toContain(message);
+});
+
+function replacing(name: string, data: TensorToWrite['data']) {
+  return (tensors: TensorToWrite[]) => tensors.map((tensor) => (tensor.name === name ? { ...tensor, data } : tensor));
+}
+
+test('quantized weights that are cut short are refused', async () => {
   const cut = copy('cut');
   const file = join(cut, 'weights.safetensors');
-  const bytes = readFileSync(file);
-  writeFileSync(file, bytes.subarray(0, -1));
+  writeFileSync(file, readFileSync(file).subarray(0, -1));
   expect(await refusal('--recipe', cut)).toContain(file);
-
-  const { tensors } = parseSafetensors(bytes, file);
-  const kept = [...tensors.values()].filter(({ name }) => name !== 'head.codes');
-  writeFileSync(
-    file,
-    writeSafetensors(kept.map(({ name, dtype, shape, bytes: data }) => ({ name, dtype, shape, data }))),
-  );
-  expect(await refusal('--recipe', cut)).toContain('no tensor head.codes');
 });
