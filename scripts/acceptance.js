@@ -1,0 +1,38 @@
+// `npm run acceptance`: the long tables on whole models and all real images, then the sample's recipe on both software drivers.
+// VK_ICD_FILENAMES or VK_DRIVER_FILES chooses another driver for the first part; without one it is lavapipe.
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { driverFile } from './setup/drivers.js';
+import { ROOT } from './setup/project.js';
+
+/**
+ * @param {string[]} command arguments of node
+ * @param {string | undefined} driver file of the Vulkan driver
+ */
+function run(command, driver) {
+  const chosen = driver === undefined ? {} : { VK_ICD_FILENAMES: driver, VK_DRIVER_FILES: driver };
+  const { status } = spawnSync(process.execPath, command, {
+    cwd: ROOT,
+    env: { ...process.env, ...chosen },
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
+  return status === 0;
+}
+
+const own = process.env['VK_ICD_FILENAMES'] ?? process.env['VK_DRIVER_FILES'];
+const results = [run(['dist/bench/acceptance.js'], own ?? driverFile('lavapipe'))];
+const folder = mkdtempSync(path.join(os.tmpdir(), 'twinshift-acceptance-'));
+const outputs = [];
+for (const driver of /** @type {const} */ (['lavapipe', 'swiftshader'])) {
+  const out = path.join(folder, driver);
+  const images = ['--images', 'models/sample/calib'];
+  results.push(run(['bin/twinshift.js', 'quantize', 'models/sample', ...images, '--out', out], driverFile(driver)));
+  const evaluate = ['evaluate', 'models/sample', '--images', 'models/sample/eval', '--recipe', out];
+  results.push(run(['bin/twinshift.js', ...evaluate], driverFile(driver)));
+  outputs.push(out);
+}
+results.push(run(['dist/bench/compareAdapters.js', ...outputs], undefined));
+rmSync(folder, { recursive: true });
+process.exitCode = results.every(Boolean) ? 0 : 1;
