@@ -72,8 +72,8 @@ def panel(index, title, fractions, edges, ticks, marks):
 
 def write_svg(name, heading, panels):
     rows = -(-len(panels) // COLUMNS)
-    width = LEFT + COLUMNS * (PANEL_WIDTH + GAP_X)
-    height = TOP + rows * (PANEL_HEIGHT + GAP_Y)
+    width = LEFT + COLUMNS * (PANEL_WIDTH + GAP_X) - GAP_X + 16
+    height = TOP + rows * (PANEL_HEIGHT + GAP_Y) - GAP_Y + 24
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
         'font-family="sans-serif" font-size="10" fill="#222">',
@@ -109,9 +109,10 @@ def softmax_panels(blocks):
 def gelu_panels(blocks):
     print('GELU: block, negative, in [-0.17, -0.1], 99.9 % quantile, maximum')
     panels = []
-    highest = np.ceil(max(values.max() for values in blocks))
-    edges = np.linspace(-0.25, highest, 64)
-    ticks = [(e, f'{e:g}') for e in np.linspace(0, highest, 5)]
+    highest = int(np.ceil(max(values.max() for values in blocks)))
+    # A bar ends at zero, so that the negative values stand apart.
+    edges = np.arange(-4, 20 * highest + 1) * 0.05
+    ticks = [(e, f'{e}') for e in range(0, highest + 1)]
     for index, values in enumerate(blocks):
         print(
             f'| {index} | {(values < 0).mean():.1%} | {(values < -0.1).mean():.1%} | {np.quantile(values, 0.999):.2f} '
