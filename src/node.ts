@@ -8,6 +8,7 @@ export {
 } from './calibrate/describeModel.ts';
 export { OutputError } from './io/errors.ts';
 export { writeFileAtomically, writeFolderAtomically, type WriteOptions } from './io/writeFolder.ts';
+export { CheckpointCache } from './node/checkpointCache.ts';
 export { InputError } from './node/errors.ts';
 export { evaluateFolder, type EvaluateOptions } from './node/evaluateFolder.ts';
 export { listImageFolder, loadLabels, type ImageFolder } from './node/imageFolder.ts';

@@ -118,7 +118,7 @@ class CalibrationRun {
     const key = await checkpointKey(this.#model, this.#images, this.#options, this.#gpu.adapter);
     for (const [index, unit] of [...units.entries()].reverse()) {
       const unitInputs = inputs.pop() as Float32Array[];
-      const saved = decodeCheckpoint(await this.#control.checkpoints?.read(unit.name), key);
+      const saved = decodeCheckpoint(await this.#control.checkpoints?.read(key, unit.name), key);
       if (saved) {
         for (const layer of saved.layers) this.#layers.set(layer.name, layer);
         gradients = saved.gradients && splitLike(saved.gradients, unitInputs);
@@ -128,6 +128,7 @@ class CalibrationRun {
       gradients = await this.#sweep(unit, index === 0, unitInputs, gradients);
       const layers = unit.operations.filter(isSearched).map(({ name }) => this.#layers.get(name) as LayerRecipe);
       await this.#control.checkpoints?.write(
+        key,
         unit.name,
         encodeCheckpoint({ key, layers, gradients: gradients && concatenate(gradients) }),
       );
@@ -135,6 +136,7 @@ class CalibrationRun {
     const layers = searchedLayers(this.#model.network).map(({ name }) => this.#layers.get(name) as LayerRecipe);
     const weights = await this.#timed('quantize weights', () => quantizeWeights(this.#context, this.#model, layers));
     this.#gpu.check();
+    await this.#control.checkpoints?.remove(key);
     return {
       recipe: this.#recipe(layers),
       weights,

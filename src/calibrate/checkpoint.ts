@@ -5,10 +5,13 @@ import { sha256 } from '../io/sha256.ts';
 import type { Model } from '../model/load.ts';
 import type { CalibrationOptions, LayerRecipe } from './recipe.ts';
 
-/** Keeps the results of finished units under their names, outside the output folder. */
+/** Keeps the results of finished units of a job, outside the output folder. A store that fails to write says nothing. */
 export interface CheckpointStore {
-  read(unit: string): Promise<Uint8Array | undefined>;
-  write(unit: string, bytes: Uint8Array): Promise<void>;
+  /** @param job hexadecimal key of everything that the results depend on */
+  read(job: string, unit: string): Promise<Uint8Array | undefined>;
+  write(job: string, unit: string, bytes: Uint8Array): Promise<void>;
+  /** The job is done: its results are no longer needed. */
+  remove(job: string): Promise<void>;
 }
 
 /** What a unit leaves behind: its layers, and the gradient of its input that the unit before it needs. */
@@ -19,6 +22,9 @@ interface Checkpoint {
   readonly gradients: Float32Array | undefined;
 }
 
+/** Raised whenever the search or a kernel changes what a calibration gives, so that no run goes on from results of another method. */
+const METHOD_VERSION = 1;
+
 /** Everything that the float gradients and the recipe depend on: a checkpoint of another run is not used. */
 export async function checkpointKey(
   model: Model,
@@ -26,7 +32,14 @@ export async function checkpointKey(
   options: CalibrationOptions,
   adapter: AdapterDescription,
 ): Promise<string> {
-  const facts = [model.weightsSha256, model.rawConfig, images.map((image) => image.sha256), options, adapter];
+  const facts = [
+    METHOD_VERSION,
+    model.weightsSha256,
+    model.rawConfig,
+    images.map((image) => image.sha256),
+    options,
+    adapter,
+  ];
   return sha256(new TextEncoder().encode(JSON.stringify(facts)));
 }
 

@@ -57,6 +57,7 @@ export const quantize: Command<typeof flags> = {
       const result = await node.calibrate(gpu, model, selection.images, options, {
         onProgress: (step) => progress.report({ ...step, stage: `calibrating: ${step.stage}` }),
         signal,
+        checkpoints: new node.CheckpointCache(),
       });
       gpu.check();
       const weights = node.quantizedWeightsFile(model, result);

@@ -162,15 +162,21 @@ describe('presets', () => {
   });
 });
 
+/** A store in memory that keeps the results of finished jobs too. */
+function storeIn(saved: Map<string, Uint8Array>): CheckpointStore {
+  return {
+    read: (_job, unit) => Promise.resolve(saved.get(unit)),
+    write: (_job, unit, bytes) => Promise.resolve(void saved.set(unit, bytes)),
+    remove: () => Promise.resolve(),
+  };
+}
+
 describe('a run that does not end', () => {
   const options = calibrationOptions('default');
 
   test('stops with the reason of its signal, and a later run goes on at the last finished unit', async () => {
     const saved = new Map<string, Uint8Array>();
-    const checkpoints: CheckpointStore = {
-      read: (unit) => Promise.resolve(saved.get(unit)),
-      write: (unit, bytes) => Promise.resolve(void saved.set(unit, bytes)),
-    };
+    const checkpoints = storeIn(saved);
     const whole = await calibrate(shared.gpu, model, images, options);
     const controller = new AbortController();
     const stopped = calibrate(shared.gpu, model, images, options, {
@@ -187,10 +193,7 @@ describe('a run that does not end', () => {
 
   test('checkpoints of other images are not used', async () => {
     const saved = new Map<string, Uint8Array>();
-    const checkpoints: CheckpointStore = {
-      read: (unit) => Promise.resolve(saved.get(unit)),
-      write: (unit, bytes) => Promise.resolve(void saved.set(unit, bytes)),
-    };
+    const checkpoints = storeIn(saved);
     const quick = { ...options, candidates: 3, rounds: 1 };
     const other = await calibrate(shared.gpu, model, images.slice(0, 1), quick, { checkpoints });
     const all = await calibrate(shared.gpu, model, images, quick, { checkpoints });
