@@ -86,6 +86,9 @@ export const quantize: Command<typeof flags> = {
         floatWeightBytes: [...model.parameters.values()].reduce((bytes, { values }) => bytes + values.byteLength, 0),
         quantizedWeightBytes: weights.byteLength,
         candidates,
+        layersAtMaxShift: recipe.layers.flatMap(({ name, a, maxShift }) =>
+          maxShift !== undefined && 'shift' in a && a.shift === maxShift ? [name] : [],
+        ),
         stageMs: Object.fromEntries(Object.entries(stages).map(([stage, ms]) => [stage, Math.round(ms)])),
         seconds,
         peakProcessBytes: 1024 * process.resourceUsage().maxRSS,

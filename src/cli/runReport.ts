@@ -24,6 +24,8 @@ export interface RunReport {
   readonly quantizedWeightBytes: number;
   /** Candidate scales that were scored. */
   readonly candidates: number;
+  /** Layers whose twin shift is the largest that a 32-bit accumulator allows: a wider one might have served them better. */
+  readonly layersAtMaxShift: readonly string[];
   readonly stageMs: Readonly<Record<string, number>>;
   readonly seconds: number;
   /** Largest resident memory of the process so far, the device's own on a software adapter included. */
@@ -46,6 +48,9 @@ export function runSummary(report: RunReport): string {
       `${report.layers} quantized, preset ${report.preset}, ${formatCount(report.candidates)} candidates scored`,
     ],
     ['mean bits', `weights ${meanBits(report.meanWeightBits)}, activations ${meanBits(report.meanActivationBits)}`],
+    ...(report.layersAtMaxShift.length > 0
+      ? [['at the bound', `twin shift is the largest that fits 32 bits in ${report.layersAtMaxShift.join(', ')}`]]
+      : []),
     ['weights', `${formatBytes(report.floatWeightBytes)} float, ${formatBytes(report.quantizedWeightBytes)} quantized`],
     ['time', `${formatDuration(1000 * report.seconds)}: ${stageText(report.stageMs)}`],
     [
