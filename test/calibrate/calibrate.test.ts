@@ -172,7 +172,7 @@ function storeIn(saved: Map<string, Uint8Array>): CheckpointStore {
 }
 
 describe('a run that does not end', () => {
-  const options = calibrationOptions('default');
+  const options = { ...calibrationOptions('default'), candidates: 6, rounds: 2 };
 
   test('stops with the reason of its signal, and a later run goes on at the last finished unit', async () => {
     const saved = new Map<string, Uint8Array>();
