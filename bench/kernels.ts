@@ -13,10 +13,12 @@ import { readBytes } from '../src/gpu/readback.ts';
 import { codeWords, type CodeKind } from '../src/kernels/codes.ts';
 import { matmulCodes } from '../src/kernels/matmulCodes.ts';
 import { denseMatrix, matmulF32 } from '../src/kernels/matmulF32.ts';
+import { scoreCosine } from '../src/kernels/scoreCosine.ts';
 import { scoreElementwise } from '../src/kernels/scoreElementwise.ts';
 import { hasSubgroupsOfFour } from '../src/kernels/scoreElementwiseSubgroups.ts';
 import { openNodeGpu } from '../src/node/openGpu.ts';
 import { matmulCodesReference } from '../src/reference/matmulCodes.ts';
+import { scoreCosineReference } from '../src/reference/scoreCosine.ts';
 import { scoreElementwiseReference } from '../src/reference/scoreElementwise.ts';
 
 interface Shape {
@@ -191,8 +193,34 @@ async function prepareShape(device: GPUDevice, scope: BufferScope, shape: Shape)
       },
     };
   };
-  const scores = [await score(1, 'plain'), await score(CANDIDATES, 'plain')];
-  if (hasSubgroupsOfFour(device)) scores.push(await score(1, 'subgroups'), await score(CANDIDATES, 'subgroups'));
+  const cosine = async (candidates: number, variant: 'plain' | 'subgroups'): Promise<Measured> => {
+    const parts = shape.name === 'qkv' ? 3 : 1;
+    const cosines = scope.acquire(4 * candidates * batch * rows * parts, 'cosines');
+    const params = {
+      ...product,
+      candidates,
+      aCandidateStride: batch * rows * words,
+      bCandidateStride: 0,
+      scaleCandidateStride: 0,
+      y: view,
+      parts,
+      variant,
+    };
+    return {
+      candidates,
+      dispatch: await scoreCosine(device, { ...operands, ...scored, cosines }, params),
+      error: async () => {
+        const data = { a, b, scales, bias, y: target, shifts };
+        const expected = scoreCosineReference(data, { ...params, candidates: 1, images: 1 });
+        return largestError(new Float32Array(await readBytes(device, cosines, 4 * expected.length)), expected);
+      },
+    };
+  };
+  const scores = [await score(1, 'plain'), await score(CANDIDATES, 'plain'), await cosine(CANDIDATES, 'plain')];
+  if (hasSubgroupsOfFour(device)) {
+    scores.push(await score(1, 'subgroups'), await score(CANDIDATES, 'subgroups'));
+    scores.push(await cosine(CANDIDATES, 'subgroups'));
+  }
   return [f32, codes, ...scores];
 }
 

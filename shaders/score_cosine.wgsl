@@ -5,11 +5,14 @@
 //
 // acc and yhat as in score_elementwise (same exactness and bound: twin 2^shift * (2^(A_BITS-1) - 1) * depth * 2^(w-1) < 2^31,
 // uniform 2^(A_BITS-1) * depth * 2^(w-1) < 2^31); cosine = sum y * yhat / (max(|y|, eps) * max(|yhat|, eps)), eps = 1e-8, as
-// torch.nn.functional.cosine_similarity. f32, absolute error <= 4e-6. The order of the sums is fixed: over the columns of a lane
-// (4 accumulators), then over the 32 lanes; LANES is a constant of the method.
+// torch.nn.functional.cosine_similarity. f32, absolute error <= 4e-6.
 //
-// A workgroup makes 8 rows of one part; in each turn a lane owns 4 columns, LANES apart. Reads past the matrix are clamped to its
-// last row or column and left out of the sums.
+// The order of the sums is a constant of the method: the columns of a part fall into 32 classes, column modulo 32 counted from
+// the part's first; a class is summed in column order, then the classes in index order. It depends neither on WX nor on which
+// candidates and images a dispatch holds.
+//
+// A workgroup of WX = 16 or 32 lanes makes 8 rows of one part, 4 * WX columns a turn; each lane owns 4 columns, WX apart: one
+// class of 32 lanes, two of 16. Reads past the matrix are clamped to its last row or column and left out of the sums.
 //
 // | binding | name    | space          | type       |
 // |---------|---------|----------------|------------|
@@ -22,10 +25,11 @@
 // | 6       | cosines | storage, write | array<f32> |
 // | 7       | params  | uniform        | Params     |
 
+override WX: u32 = 32;
 override A_KIND: u32 = 0;
 override A_BITS: u32 = 8;
 
-const LANES: u32 = 32;
+const CLASSES: u32 = 32; // a constant of the method, not of the workgroup
 
 struct Params {
   candidates: u32,
@@ -57,8 +61,8 @@ struct Params {
 @group(0) @binding(6) var<storage, read_write> cosines: array<f32>;
 @group(0) @binding(7) var<uniform> params: Params;
 
-/// y * yhat, y^2 and yhat^2 summed by lane and row.
-var<workgroup> lane_sums: array<vec3<f32>, 256>;
+/// y * yhat, y^2 and yhat^2 summed by row and class.
+var<workgroup> class_sums: array<vec3<f32>, 256>;
 
 fn decode(word: u32, shift: u32) -> vec4<i32> {
   if (A_KIND == 0u) { return unpack4xI8(word); }
@@ -74,11 +78,37 @@ fn row_sum(row: vec4<i32>, b0: vec4<i32>, b1: vec4<i32>, b2: vec4<i32>, b3: vec4
   return row.x * b0 + row.y * b1 + row.z * b2 + row.w * b3;
 }
 
-fn sum4(x: vec4<f32>) -> f32 {
-  return (x.x + x.y) + (x.z + x.w);
+/// The sums of a row's classes in one lane: x is class `lane`, y class `lane + 16` where a lane has two.
+struct RowSums {
+  dot: vec2<f32>,
+  power: vec2<f32>,
+  power_hat: vec2<f32>,
 }
 
-@compute @workgroup_size(32)
+fn add_columns(sum: vec2<f32>, terms: vec4<f32>) -> vec2<f32> {
+  if (WX == 16u) { return (sum + terms.xy) + terms.zw; }
+  return vec2<f32>((((sum.x + terms.x) + terms.y) + terms.z) + terms.w, 0.0);
+}
+
+fn add_row(
+  sums: RowSums, acc: vec4<i32>, y_row: u32, column: vec4<u32>, counts: vec4<bool>, scale: vec4<f32>, shift_up: vec4<f32>,
+) -> RowSums {
+  let y_at = column + vec4<u32>(y_row);
+  let target_y = select(vec4<f32>(0.0), vec4<f32>(y[y_at.x], y[y_at.y], y[y_at.z], y[y_at.w]), counts);
+  let y_hat = select(vec4<f32>(0.0), vec4<f32>(acc) * scale + shift_up, counts);
+  return RowSums(
+    add_columns(sums.dot, target_y * y_hat),
+    add_columns(sums.power, target_y * target_y),
+    add_columns(sums.power_hat, y_hat * y_hat),
+  );
+}
+
+fn store_row(row: u32, lane: u32, sums: RowSums) {
+  class_sums[row * CLASSES + lane] = vec3<f32>(sums.dot.x, sums.power.x, sums.power_hat.x);
+  if (WX == 16u) { class_sums[row * CLASSES + 16u + lane] = vec3<f32>(sums.dot.y, sums.power.y, sums.power_hat.y); }
+}
+
+@compute @workgroup_size(WX)
 fn score_cosine(
   @builtin(workgroup_id) workgroup: vec3<u32>,
   @builtin(num_workgroups) workgroups: vec3<u32>,
@@ -102,14 +132,35 @@ fn score_cosine(
   if (A_KIND != 0u) { shift = shifts[candidate]; }
   let last = params.rows - 1u;
   let a_first = candidate * params.a_candidate_stride + batch * params.rows * words;
+  let a0 = a_first + row0 * words;
+  let a1 = a_first + min(row0 + 1u, last) * words;
+  let a2 = a_first + min(row0 + 2u, last) * words;
+  let a3 = a_first + min(row0 + 3u, last) * words;
+  let a4 = a_first + min(row0 + 4u, last) * words;
+  let a5 = a_first + min(row0 + 5u, last) * words;
+  let a6 = a_first + min(row0 + 6u, last) * words;
+  let a7 = a_first + min(row0 + 7u, last) * words;
   let b_first = candidate * params.b_candidate_stride + batch * params.b_batch_stride;
   let y_first = params.y_offset + image * params.y_image_stride + head * params.y_head_stride;
+  let y0 = y_first + min(row0 + 0u, last) * params.y_row_stride;
+  let y1 = y_first + min(row0 + 1u, last) * params.y_row_stride;
+  let y2 = y_first + min(row0 + 2u, last) * params.y_row_stride;
+  let y3 = y_first + min(row0 + 3u, last) * params.y_row_stride;
+  let y4 = y_first + min(row0 + 4u, last) * params.y_row_stride;
+  let y5 = y_first + min(row0 + 5u, last) * params.y_row_stride;
+  let y6 = y_first + min(row0 + 6u, last) * params.y_row_stride;
+  let y7 = y_first + min(row0 + 7u, last) * params.y_row_stride;
 
-  var dots = array<vec4<f32>, 8>();
-  var powers = array<vec4<f32>, 8>();
-  var powers_hat = array<vec4<f32>, 8>();
-  for (var start = 0u; start < width; start += 4u * LANES) {
-    let offset = vec4<u32>(start + local.x) + vec4<u32>(0u, LANES, 2u * LANES, 3u * LANES);
+  var sums0 = RowSums();
+  var sums1 = RowSums();
+  var sums2 = RowSums();
+  var sums3 = RowSums();
+  var sums4 = RowSums();
+  var sums5 = RowSums();
+  var sums6 = RowSums();
+  var sums7 = RowSums();
+  for (var start = 0u; start < width; start += 4u * WX) {
+    let offset = vec4<u32>(start + local.x) + vec4<u32>(0u, WX, 2u * WX, 3u * WX);
     let counts = offset < vec4<u32>(width);
     let column = min(offset, vec4<u32>(width - 1u)) + vec4<u32>(part * width);
     let scale_at = column * params.scale_column_stride + vec4<u32>(scale_first);
@@ -118,7 +169,7 @@ fn score_cosine(
     if (params.has_bias == 1u) { shift_up = vec4<f32>(bias[column.x], bias[column.y], bias[column.z], bias[column.w]); }
     var b_at = column + vec4<u32>(b_first);
     // |acc| < 2^31 by the bound above. The zeros are written out: Dawn's compiler (webgpu 0.6.2) clears a plainly declared array
-    // only on the first turn of a loop.
+    // only on the first turn of a loop. Rows are written out too: an indexed array would live in memory, not in registers.
     var acc = array<vec4<i32>, 8>();
     for (var k = 0u; k < words; k++) {
       let c0 = unpack4xI8(b[b_at.x]);
@@ -129,29 +180,38 @@ fn score_cosine(
       let b1 = vec4<i32>(c0.y, c1.y, c2.y, c3.y);
       let b2 = vec4<i32>(c0.z, c1.z, c2.z, c3.z);
       let b3 = vec4<i32>(c0.w, c1.w, c2.w, c3.w);
-      for (var i = 0u; i < 8u; i++) {
-        let word = a[a_first + min(row0 + i, last) * words + k];
-        acc[i] += row_sum(decode(word, shift), b0, b1, b2, b3);
-      }
+      acc[0] += row_sum(decode(a[a0 + k], shift), b0, b1, b2, b3);
+      acc[1] += row_sum(decode(a[a1 + k], shift), b0, b1, b2, b3);
+      acc[2] += row_sum(decode(a[a2 + k], shift), b0, b1, b2, b3);
+      acc[3] += row_sum(decode(a[a3 + k], shift), b0, b1, b2, b3);
+      acc[4] += row_sum(decode(a[a4 + k], shift), b0, b1, b2, b3);
+      acc[5] += row_sum(decode(a[a5 + k], shift), b0, b1, b2, b3);
+      acc[6] += row_sum(decode(a[a6 + k], shift), b0, b1, b2, b3);
+      acc[7] += row_sum(decode(a[a7 + k], shift), b0, b1, b2, b3);
       b_at += vec4<u32>(params.columns);
     }
-    for (var i = 0u; i < 8u; i++) {
-      let y_at = column + vec4<u32>(y_first + min(row0 + i, last) * params.y_row_stride);
-      let target_y = select(vec4<f32>(0.0), vec4<f32>(y[y_at.x], y[y_at.y], y[y_at.z], y[y_at.w]), counts);
-      let y_hat = select(vec4<f32>(0.0), vec4<f32>(acc[i]) * scale + shift_up, counts);
-      dots[i] += target_y * y_hat;
-      powers[i] += target_y * target_y;
-      powers_hat[i] += y_hat * y_hat;
-    }
+    sums0 = add_row(sums0, acc[0], y0, column, counts, scale, shift_up);
+    sums1 = add_row(sums1, acc[1], y1, column, counts, scale, shift_up);
+    sums2 = add_row(sums2, acc[2], y2, column, counts, scale, shift_up);
+    sums3 = add_row(sums3, acc[3], y3, column, counts, scale, shift_up);
+    sums4 = add_row(sums4, acc[4], y4, column, counts, scale, shift_up);
+    sums5 = add_row(sums5, acc[5], y5, column, counts, scale, shift_up);
+    sums6 = add_row(sums6, acc[6], y6, column, counts, scale, shift_up);
+    sums7 = add_row(sums7, acc[7], y7, column, counts, scale, shift_up);
   }
-  for (var i = 0u; i < 8u; i++) {
-    lane_sums[i * LANES + local.x] = vec3<f32>(sum4(dots[i]), sum4(powers[i]), sum4(powers_hat[i]));
-  }
+  store_row(0u, local.x, sums0);
+  store_row(1u, local.x, sums1);
+  store_row(2u, local.x, sums2);
+  store_row(3u, local.x, sums3);
+  store_row(4u, local.x, sums4);
+  store_row(5u, local.x, sums5);
+  store_row(6u, local.x, sums6);
+  store_row(7u, local.x, sums7);
   workgroupBarrier();
   let row = row0 + local.x;
   if (local.x < 8u && row < params.rows) {
     var sums = vec3<f32>(0.0);
-    for (var lane = 0u; lane < LANES; lane++) { sums += lane_sums[local.x * LANES + lane]; }
+    for (var i = 0u; i < CLASSES; i++) { sums += class_sums[local.x * CLASSES + i]; }
     let norms = max(sqrt(sums.yz), vec2<f32>(1e-8));
     cosines[((candidate * batches + batch) * params.rows + row) * params.parts + part] = sums.x / (norms.x * norms.y);
   }

@@ -2,6 +2,7 @@ import type { CodeKind } from '../kernels/codes.ts';
 import { matmulCodes, matmulCodesKernel } from '../kernels/matmulCodes.ts';
 import { reduceColumns, reduceColumnsKernel } from '../kernels/reduceColumns.ts';
 import { scoreCosine, scoreCosineKernel } from '../kernels/scoreCosine.ts';
+import { scoreCosineSubgroupsKernel } from '../kernels/scoreCosineSubgroups.ts';
 import { scoreElementwise, scoreElementwiseKernel } from '../kernels/scoreElementwise.ts';
 import { hasSubgroupsOfFour, scoreElementwiseSubgroupsKernel } from '../kernels/scoreElementwiseSubgroups.ts';
 import { packDepthMajor, packRowMajor } from '../reference/codes.ts';
@@ -24,8 +25,11 @@ export function productCases(device: GPUDevice): SelfTestCase[] {
     productCase('uniform', 0),
     productCase('twin-softmax', 9),
     productCase('twin-gelu', 7),
-    ...variants.flatMap((variant) => [elementwiseCase('hessian', variant), elementwiseCase('mse', variant)]),
-    cosineCase(),
+    ...variants.flatMap((variant) => [
+      elementwiseCase('hessian', variant),
+      elementwiseCase('mse', variant),
+      cosineCase(variant),
+    ]),
     reduceCase(),
   ];
 }
@@ -111,15 +115,12 @@ function elementwiseCase(metric: 'hessian' | 'mse', variant: 'plain' | 'subgroup
   );
 }
 
-function cosineCase(): SelfTestCase {
+function cosineCase(variant: 'plain' | 'subgroups'): SelfTestCase {
   const { data, shape } = candidates();
-  const params = { ...shape, parts: 3 };
-  return floatCase(
-    scoreCosineKernel.name,
-    data,
-    scoreCosineReference(data, params),
-    1e-11,
-    (device, buffers, cosines) => scoreCosine(device, { ...buffers, cosines }, params),
+  const params = { ...shape, parts: 3, variant };
+  const { name } = variant === 'plain' ? scoreCosineKernel : scoreCosineSubgroupsKernel;
+  return floatCase(name, data, scoreCosineReference(data, params), 1e-11, (device, buffers, cosines) =>
+    scoreCosine(device, { ...buffers, cosines }, params),
   );
 }
 
