@@ -1,15 +1,27 @@
-import { dyadic } from '../kernels/dyadic.ts';
+import { dyadic, packDyadics } from '../kernels/dyadic.ts';
+import { matmulRequantize, matmulRequantizeKernel } from '../kernels/matmulRequantize.ts';
+import { denseOutput, outputExtent, type DenseLayout } from '../kernels/requantizedLayout.ts';
 import { residualAddI16, residualAddI16Kernel } from '../kernels/residualAddI16.ts';
+import { packDepthMajor, packRowMajor } from '../reference/codes.ts';
 import { packInt16 } from '../reference/fixedPoint.ts';
+import { matmulRequantizeReference } from '../reference/matmulRequantize.ts';
 import { residualAddI16Reference } from '../reference/residualAddI16.ts';
 import { exactCase, integers, type SelfTestCase } from './case.ts';
 
 const ROWS = 37;
 const FEATURES = 67;
+const DEPTH = 21;
 
 /** The integer-only kernels of the linear path: sums, tokens, products that rescale themselves, layer norm. */
 export function integerCases(): SelfTestCase[] {
-  return [residualCase()];
+  return [
+    residualCase(),
+    productCase('left'),
+    productCase('right'),
+    productCase('right-transposed'),
+    productCase('int16'),
+    productCase('int32'),
+  ];
 }
 
 function int16(count: number, seed: number): Int16Array {
@@ -24,5 +36,35 @@ function residualCase(): SelfTestCase {
   const inputs = { a: packInt16(a, count), b: packInt16(b, count) };
   return exactCase(residualAddI16Kernel.name, inputs, expected, (device, buffers, y) =>
     residualAddI16(device, { ...buffers, y }, { words: count / 2, rescaleA, rescaleB }),
+  );
+}
+
+/** Twin codes with a rescale and a bias for each column; 16-bit results with a residual. */
+function productCase(layout: DenseLayout): SelfTestCase {
+  const matrix = { images: 1, heads: 1, rows: ROWS, columns: FEATURES };
+  const output = denseOutput(layout, matrix);
+  const wide = layout === 'int16';
+  const shape = { ...matrix, depth: DEPTH, aKind: 'twin-gelu', aBits: 8, shift: 7, output } as const;
+  const params = { ...shape, ...(wide && { residual: { ...dyadic(0.8, 16), offset: 0 } }) };
+  const ratios = integers(FEATURES, 3, 1, 1000).map((n) => dyadic(n * (wide ? 1e-5 : 1e-7), wide ? 16 : 8));
+  const inputs = {
+    a: packRowMajor(integers(ROWS * DEPTH, 4, 0, 255), ROWS, DEPTH),
+    b: packDepthMajor(integers(FEATURES * DEPTH, 5, -128, 127), FEATURES, DEPTH),
+    bias: Int32Array.from(integers(FEATURES, 6, -1_000_000, 1_000_000)),
+    rescale: packDyadics(ratios),
+    residual: packInt16(int16(ROWS * FEATURES, 7), FEATURES),
+  };
+  const y = new Uint32Array(outputExtent(output, matrix));
+  const optional = <T>({ rescale, residual }: { readonly rescale: T; readonly residual: T }) => ({
+    rescale: layout === 'int32' ? null : rescale,
+    residual: wide ? residual : null,
+  });
+  matmulRequantizeReference({ ...inputs, ...optional(inputs), y }, params);
+  return exactCase(
+    matmulRequantizeKernel.name,
+    inputs,
+    y,
+    (device, buffers, out) => matmulRequantize(device, { ...buffers, ...optional(buffers), y: out }, params),
+    layout,
   );
 }

@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest';
+import { packDepthMajor, packRowMajor } from '../../src/reference/codes.ts';
+import { matmulRequantizeReference } from '../../src/reference/matmulRequantize.ts';
 import { residualAddI16Reference } from '../../src/reference/residualAddI16.ts';
-import { random } from '../support/codes.ts';
+import { random, randomCodes } from '../support/codes.ts';
 import { rescaleOracle } from '../support/fixedPoint.ts';
 import { randomInt16 } from '../support/int16.ts';
 
@@ -21,3 +23,39 @@ test('residual sums are those of big integers', () => {
     expect(found).toEqual(expected);
   }
 });
+
+test.each(['uniform', 'twin-softmax', 'twin-gelu'] as const)(
+  'products of %s codes are those of big integers',
+  (aKind) => {
+    const [rows, depth, columns, shift] = [5, 7, 6, 4];
+    const next = random(2);
+    const left = randomCodes(rows * depth, 8, next);
+    const right = randomCodes(columns * depth, 8, next);
+    const bias = Int32Array.of(-70_000, 70_000, 0, 1, -1, 12_345);
+    const shape = { images: 1, heads: 1, rows, depth, columns, aKind, aBits: 8, shift };
+    const value = (code: number) => {
+      if (aKind === 'uniform') return BigInt(code);
+      if (code < 0) return BigInt(code & 127) << BigInt(shift);
+      return BigInt(aKind === 'twin-gelu' ? -code : code);
+    };
+    const expected = Int16Array.from({ length: rows * columns }, (_, i) => {
+      const [row, column] = [Math.floor(i / columns), i % columns];
+      let sum = BigInt(bias[column] as number);
+      for (let d = 0; d < depth; d++)
+        sum += value(left[row * depth + d] as number) * BigInt(right[column * depth + d] as number);
+      return saturate((sum * 1518500250n + 2n ** 34n) >> 35n, 16);
+    });
+    const y = new Uint32Array((rows * columns) / 2);
+    const output = { offset: 0, imageStride: 0, headStride: 0, rowStride: columns / 2, columnStride: 1 };
+    const words = {
+      a: packRowMajor(left, rows, depth),
+      b: packDepthMajor(right, columns, depth),
+      bias,
+      residual: null,
+      y,
+    };
+    const rescale = Uint32Array.from({ length: 2 * columns }, (_, i) => (i % 2 === 0 ? 1518500250 : 35));
+    matmulRequantizeReference({ ...words, rescale }, { ...shape, output: { type: 'int16', view: output } });
+    expect(new Int16Array(y.buffer)).toEqual(expected);
+  },
+);
