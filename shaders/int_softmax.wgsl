@@ -1,0 +1,164 @@
+// int_softmax: integer softmax of attention logits, written as twin codes, by one of four methods.
+//
+// in   accumulators  i32 [rows][columns], the integer product Q.K^T; rows counts all images, heads and tokens
+// in   rescales      u32 [heads][2]: multiplier (below 2^31) and shift (1..62) that turn an accumulator of the head into a logit;
+//                    the head of a row is row / rows_per_head % heads
+// in   table         u32 [256], entry i is one 2^(-i / 256); read by METHOD 3 alone
+// out  codes         u32 [rows][words], four codes a word, column c in byte c % 4; words = ceil(columns / 4); bytes past it are 0
+//
+// logit = clamp((acc multiplier + 2^(shift-1)) >> shift, -2^(logit_bits-1), 2^(logit_bits-1) - 1), half toward +infinity.
+// distance = largest logit of the row - logit, below 2^logit_bits <= 2^16. METHOD is how e^(-distance S) is taken:
+//   0 shift        I-ViT's Shiftmax as published (section 3.3; n = 15, the sum saturates, 16-bit output)
+//   1 shift-fixed  one line an octave of `unit` = 2^fraction ln 2 / S, n = `octaves`; sum <= columns unit 2^n <= 2^30
+//   2 poly         I-BERT's i-exp (section 3.4): r^2 + linear r + constant, whole octaves shifted, 16-bit parts
+//   3 lut          2^-(i / 256) from the table, i / 256 = distance S log2 e by multiplier / 2^multiplier_shift; sum <= 2^30
+// The code of a probability p (2^-24): R1 below `threshold`, R2 from it on, magnitude half up and clamped (PTQ4ViT, section 3.2).
+// Integers only, bit-exact on every adapter. A row is taken by LANES lanes, a power of two that divides WORKGROUP_SIZE; sums and
+// maxima of integers do not depend on it. The wrapper refuses constants that would pass a bound below.
+//
+// | binding | name         | space          | type             |
+// |---------|--------------|----------------|------------------|
+// | 0       | accumulators | storage, read  | array<i32>       |
+// | 1       | rescales     | storage, read  | array<vec2<u32>> |
+// | 2       | table        | storage, read  | array<u32>       |
+// | 3       | codes        | storage, write | array<u32>       |
+// | 4       | params       | uniform        | Params           |
+
+override WORKGROUP_SIZE: u32 = 32;
+override LANES: u32 = 1;
+override METHOD: u32 = 0;
+
+struct Params {
+  rows: u32,
+  columns: u32,
+  rows_per_head: u32,
+  heads: u32,
+  logit_bits: u32,
+  bits: u32,
+  shift: u32,
+  threshold: u32,
+  unit: u32,
+  fraction: u32,
+  octaves: u32,
+  limit: u32,
+  linear: u32,
+  constant: u32,
+  multiplier: u32,
+  multiplier_shift: u32,
+}
+
+@group(0) @binding(0) var<storage, read> accumulators: array<i32>;
+@group(0) @binding(1) var<storage, read> rescales: array<vec2<u32>>;
+@group(0) @binding(2) var<storage, read> table: array<u32>;
+@group(0) @binding(3) var<storage, read_write> codes: array<u32>;
+@group(0) @binding(4) var<uniform> params: Params;
+
+var<workgroup> lane_values: array<u32, WORKGROUP_SIZE>;
+
+fn logit_of(accumulator: i32, scale: vec2<u32>) -> i32 {
+  let q = 1i << (params.logit_bits - 1u);
+  return clamp(dyadic_rescale_16(accumulator, scale.x, scale.y), -q, q - 1);
+}
+
+// e^(-distance S) in the units of the method.
+fn exponential(distance: u32) -> u32 {
+  if (METHOD == 0u) { return shift_exponential(-i32(distance), params.unit, 15u); }
+  if (METHOD == 3u) {
+    let steps = u32(dyadic_rescale_16(i32(distance), params.multiplier, params.multiplier_shift)); // of 1/256 octave
+    return select(table[steps & 255u] >> min(steps >> 8u, 31u), 0u, steps >= 8192u);
+  }
+  // Beyond the limit the result is that at the limit; limit << fraction is below 2^23.
+  let fine = min(distance, params.limit) << params.fraction;
+  if (METHOD == 1u) { return fixed_exponential(fine, params.unit, params.octaves); }
+  let clamped = min(fine, 30u * params.unit);
+  let down = clamped / params.unit;
+  let rest = clamped - down * params.unit; // below unit <= linear, so the product below is in 0 .. unit linear < 2^31
+  let z = max(i32(params.constant) - i32(rest * (params.linear - rest)), 0);
+  let places = params.multiplier_shift + down;
+  if (places > 62u) { return 0u; } // z multiplier < 2^62 is less than half of 2^places
+  return u32(dyadic_rescale_16(z, params.multiplier, places));
+}
+
+// What turns a part of the sum into a probability.
+fn row_factor(sum: u32) -> vec2<u32> {
+  if (METHOD == 0u) { return vec2<u32>(0x7fffffffu / sum, 0u); }
+  if (METHOD == 2u) {
+    let factor = 0xffffffffu / sum;
+    return vec2<u32>(factor + select(0u, 1u, 0xffffffffu - factor * sum == sum - 1u), 0u); // floor(2^32 / sum), sum > 1
+  }
+  return share_of(sum);
+}
+
+// The probability in units of 2^-24.
+fn probability_of(part: u32, factor: vec2<u32>) -> u32 {
+  if (METHOD == 0u) { return ((part * factor.x) >> 16u) << 9u; } // part <= sum: the product is below 2^31
+  if (METHOD == 2u) { return (part * factor.x) >> 8u; } // part <= 32767: the product is below 2^32
+  return share(part, factor);
+}
+
+// The largest, or the sum, of `value` over the LANES lanes of a row; `largest` compares as signed.
+fn over_lanes(value: u32, lane: u32, index: u32, largest: bool) -> u32 {
+  if (LANES == 1u) { return value; }
+  lane_values[index] = value;
+  workgroupBarrier();
+  for (var step = LANES / 2u; step > 0u; step = step / 2u) {
+    if (lane < step) {
+      let other = lane_values[index + step];
+      let own = lane_values[index];
+      lane_values[index] = select(add(own, other), u32(max(i32(own), i32(other))), largest);
+    }
+    workgroupBarrier();
+  }
+  let result = lane_values[index - lane];
+  workgroupBarrier();
+  return result;
+}
+
+// Sums of METHOD 0 saturate at 2^31 - 1, both terms being at most that; the others' stay below 2^32.
+fn add(a: u32, b: u32) -> u32 {
+  if (METHOD == 0u) { return min(a + b, 0x7fffffffu); }
+  return a + b;
+}
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn int_softmax(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) index: u32,
+) {
+  let lane = index % LANES;
+  let wanted = (group.y * groups.x + group.x) * (WORKGROUP_SIZE / LANES) + index / LANES;
+  let row = min(wanted, params.rows - 1u); // every lane reaches the barriers; rows past the last are not written
+  let first = row * params.columns;
+  let scale = rescales[row / params.rows_per_head % params.heads];
+  let words = (params.columns + 3u) / 4u;
+
+  // The rescale rises with the accumulator, so the largest logit is that of the largest accumulator.
+  var peak = i32(-2147483647 - 1);
+  for (var word = lane; word < words; word += LANES) {
+    let end = min(4u * word + 4u, params.columns);
+    for (var column = 4u * word; column < end; column++) { peak = max(peak, accumulators[first + column]); }
+  }
+  let largest = logit_of(i32(over_lanes(u32(peak), lane, index, true)), scale);
+
+  var partial = 0u;
+  for (var word = lane; word < words; word += LANES) {
+    let end = min(4u * word + 4u, params.columns);
+    for (var column = 4u * word; column < end; column++) {
+      partial = add(partial, exponential(u32(largest - logit_of(accumulators[first + column], scale))));
+    }
+  }
+  let factor = row_factor(over_lanes(partial, lane, index, false)); // the sum holds e^0, so it is not 0
+
+  if (wanted >= params.rows) { return; }
+  for (var word = lane; word < words; word += LANES) {
+    let end = min(4u * word + 4u, params.columns);
+    var packed = 0u;
+    for (var column = 4u * word; column < end; column++) {
+      let part = exponential(u32(largest - logit_of(accumulators[first + column], scale)));
+      let code = twin_softmax_code(probability_of(part, factor), params.bits, params.shift, params.threshold);
+      packed |= code << (8u * (column - 4u * word));
+    }
+    codes[row * words + word] = packed;
+  }
+}

@@ -1,0 +1,170 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { dyadic, packDyadics } from '../../src/kernels/dyadic.ts';
+import { intSoftmax, type IntSoftmaxParams } from '../../src/kernels/intSoftmax.ts';
+import {
+  softmaxConstants,
+  twinThreshold,
+  type IntSoftmaxConstants,
+  type IntSoftmaxMethod,
+} from '../../src/kernels/softmaxConstants.ts';
+import { intSoftmaxReference } from '../../src/reference/intSoftmax.ts';
+import { expectSame, random, runInto, uploadInJunk } from '../support/codes.ts';
+import { useGpu } from '../support/device.ts';
+
+const shared = useGpu();
+const rescaleTable = (ratios: readonly number[]) => packDyadics(ratios.map((ratio) => dyadic(ratio, 16)));
+const METHODS = ['shift', 'shift-fixed', 'poly', 'lut'] as const;
+
+type Case = Omit<IntSoftmaxParams, 'rows'> & { readonly rescales: Uint32Array };
+
+async function run(accumulators: Int32Array, { rescales, ...params }: Case): Promise<Uint32Array> {
+  const { columns, constants } = params;
+  const rows = accumulators.length / columns;
+  const source = uploadInJunk(shared.pool, new Uint32Array(accumulators.buffer), 'accumulators');
+  const scales = uploadInJunk(shared.pool, rescales, 'rescales');
+  const table = constants.method === 'lut' ? uploadInJunk(shared.pool, constants.table, 'table') : null;
+  try {
+    const bytes = await runInto(shared.pool, rows * Math.ceil(columns / 4), async (codes) => [
+      await intSoftmax(shared.device, { accumulators: source, rescales: scales, table, codes }, { rows, ...params }),
+    ]);
+    return new Uint32Array(bytes);
+  } finally {
+    for (const buffer of [source, scales, table]) if (buffer) shared.pool.release(buffer);
+  }
+}
+
+function expected(accumulators: Int32Array, { rescales, boundary, ...params }: Case): Uint32Array {
+  const rows = accumulators.length / params.columns;
+  const threshold = twinThreshold(params.shift, params.bits, boundary);
+  return intSoftmaxReference(accumulators, rescales, { rows, threshold, ...params });
+}
+
+/** Logits of `range` at `logitBits`, from accumulators of heads that differ in scale. */
+function plain(method: IntSoftmaxMethod, columns: number, range = 8, logitBits = 12): Case {
+  return {
+    columns,
+    rowsPerHead: 2,
+    heads: 3,
+    logitBits,
+    bits: 8,
+    shift: 4,
+    boundary: 'nearest',
+    constants: softmaxConstants(method, range / 2 ** (logitBits - 1), columns),
+    rescales: rescaleTable([0.011, 0.0371, 0.5]),
+  };
+}
+
+const accumulatorsOf = (count: number, seed: number, size = 60_000) => {
+  const next = random(seed);
+  return Int32Array.from({ length: count }, () => Math.floor((next() + next() + next() - 1.5) * size));
+};
+
+describe.each(METHODS)('%s', (method) => {
+  test.each([1, 3, 4, 5, 197, 255, 257])('%i columns: rows are padded to words', async (columns) => {
+    const accumulators = accumulatorsOf(7 * columns, columns);
+    const given = plain(method, columns);
+    expectSame(await run(accumulators, given), expected(accumulators, given));
+  });
+
+  test.each([2, 8, 32])('%i lanes a row: the same codes', async (lanes) => {
+    const accumulators = accumulatorsOf(7 * 67, 1);
+    const given = { ...plain(method, 67), lanes };
+    expectSame(await run(accumulators, given), expected(accumulators, given));
+  });
+
+  test('rows all equal, with one huge value, all at the minimum, and outliers among small values', async () => {
+    const columns = 197;
+    const [low, high] = [-(2 ** 31), 2 ** 31 - 1];
+    const next = random(3);
+    const outliers = Array.from({ length: columns }, (_, i) => (i % 60 === 7 ? 215_000 : (next() - 0.5) * 10_000));
+    const rows = [
+      Array<number>(columns).fill(1234),
+      Array.from({ length: columns }, (_, i) => (i === 100 ? high : 0)),
+      Array<number>(columns).fill(low),
+      Array.from({ length: columns }, (_, i) => (i === 196 ? low + 1 : low)),
+      Array.from({ length: columns }, (_, i) => (i % 2 === 0 ? low : high)),
+      outliers.map(Math.trunc),
+    ];
+    const accumulators = Int32Array.from(rows.flat());
+    for (const given of [plain(method, columns), plain(method, columns, 32, 8)]) {
+      expectSame(await run(accumulators, given), expected(accumulators, given));
+    }
+  });
+
+  test('equals the reference bit for bit at every width, shift, boundary and scale', async () => {
+    const shapes = fc.record({
+      columns: fc.integer({ min: 1, max: 20 }),
+      rowsPerHead: fc.integer({ min: 1, max: 3 }),
+      heads: fc.integer({ min: 1, max: 3 }),
+      logitBits: fc.integer({ min: 8, max: method === 'lut' ? 16 : 12 }),
+      bits: fc.integer({ min: 2, max: 8 }),
+      shift: fc.integer({ min: 0, max: 15 }),
+      boundary: fc.constantFrom('nearest' as const, 'published' as const),
+      range: fc.constantFrom(4, 8, 16, 32, 100),
+      seed: fc.nat(1e6),
+      ratio: fc.constantFrom(2 ** -24, 2 ** -10, 0.013, 0.5, 3),
+    });
+    await fc.assert(
+      fc.asyncProperty(shapes, async ({ range, seed, ratio, ...shape }) => {
+        const { columns, heads, logitBits } = shape;
+        const constants = softmaxConstants(method, range / 2 ** (logitBits - 1), columns);
+        const size = 2 ** logitBits / ratio;
+        const accumulators = accumulatorsOf(5 * columns, seed, Math.min(size, 2 ** 31));
+        const rescales = rescaleTable(Array.from({ length: heads }, (_, i) => ratio * (1 + i / 7)));
+        const given = { ...shape, constants, rescales };
+        expectSame(await run(accumulators, given), expected(accumulators, given));
+      }),
+      { numRuns: 40, seed: 1 },
+    );
+  });
+});
+
+/** Constants at the end of what is accepted: every part of a row of 256 the largest. */
+test.each<[string, IntSoftmaxConstants, number]>([
+  ['shift, where the sum saturates', { method: 'shift', unit: 65535 }, 256],
+  ['shift-fixed, unit 2^n columns = 2^30', { method: 'shift-fixed', unit: 512, fraction: 0, octaves: 13 }, 256],
+  ['shift-fixed with one column', { method: 'shift-fixed', unit: 2 ** 17, fraction: 0, octaves: 13 }, 1],
+  ['lut, entries of 2^22', softmaxConstants('lut', 1e-3, 256), 256],
+  ['lut with one column, entries of 2^30', { ...lutOf(2 ** 30), method: 'lut' }, 1],
+  ['poly with its largest constant', softmaxConstants('poly', 3.7e-5, 256), 256],
+])('the bound holds at its extreme: %s', async (_what, constants, columns) => {
+  const given = { ...plain('lut', columns, 8, 16), columns, constants, shift: 9, rescales: rescaleTable([1, 1, 1]) };
+  const next = random(9);
+  const accumulators = Int32Array.from({ length: 3 * columns }, (_, i) => {
+    return i < columns ? -7 : i < 2 * columns ? Math.floor(next() * 65536) - 32768 : i % 2 === 0 ? -32768 : 32767;
+  });
+  expectSame(await run(accumulators, given), expected(accumulators, given));
+});
+
+function lutOf(one: number): { multiplier: number; multiplierShift: number; table: Uint32Array } {
+  const table = Uint32Array.from({ length: 256 }, (_, i) => Math.round(one * 2 ** (-i / 256)));
+  return { multiplier: 2 ** 30, multiplierShift: 30, table };
+}
+
+test('the attention of DeiT-Tiny, all methods, one and 32 lanes', async () => {
+  const accumulators = accumulatorsOf(3 * 197 * 197, 5);
+  for (const method of METHODS) {
+    const given = { ...plain(method, 197), rowsPerHead: 197 };
+    const wanted = expected(accumulators, given);
+    expectSame(await run(accumulators, given), wanted);
+    expectSame(await run(accumulators, { ...given, lanes: 32 }), wanted);
+  }
+});
+
+test('refuses what it cannot do, with the number', async () => {
+  const x = Int32Array.of(1, 2, 3);
+  const good = plain('shift', 3);
+  const refused = (change: Partial<Case>) => expect(run(x, { ...good, ...change })).rejects;
+  await refused({ bits: 9 }).toThrow('bits must be an integer in 2..8, got 9');
+  await refused({ shift: 16 }).toThrow('shift must be an integer in 0..15, got 16');
+  await refused({ logitBits: 17 }).toThrow('logitBits must be an integer in 8..16, got 17');
+  await refused({ lanes: 3 }).toThrow('lanes must be a power of two in 1..32, got 3');
+  await refused({ heads: 0 }).toThrow('heads must be an integer of at least 1, got 0');
+  await refused({ heads: 40 }).toThrow('rescales needs 320 bytes');
+  await refused({ constants: { method: 'shift', unit: 65536 } }).toThrow('unit 65536 << 15 passes int32');
+  const wide = { method: 'shift-fixed', unit: 1024, fraction: 0, octaves: 20 } as const;
+  await refused({ constants: wide }).toThrow('n = 20 must be 13..18 for unit 1024');
+  const short = { ...lutOf(2 ** 20), method: 'lut', table: new Uint32Array(255) } as const;
+  await refused({ constants: short }).toThrow('the table needs 256 entries, it has 255');
+});
