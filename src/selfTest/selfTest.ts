@@ -3,6 +3,7 @@ import type { Gpu } from '../gpu/device.ts';
 import type { SelfTestCase } from './case.ts';
 import { floatCases } from './floatCases.ts';
 import { integerCases } from './integerCases.ts';
+import { nonlinearCases } from './nonlinearCases.ts';
 import { productCases } from './productCases.ts';
 import { quantizeCases } from './quantizeCases.ts';
 
@@ -22,7 +23,7 @@ export interface SelfTestResult {
 
 /** Every case of the self-test; together they cover every kernel that `device` can run. */
 export function selfTestCases(device: GPUDevice): SelfTestCase[] {
-  return [...floatCases(), ...quantizeCases(), ...productCases(device), ...integerCases()];
+  return [...floatCases(), ...quantizeCases(), ...productCases(device), ...integerCases(), ...nonlinearCases()];
 }
 
 /**

@@ -1,0 +1,73 @@
+import { packRowMajor } from './codes.ts';
+import { fixedExponential, twinGeluCode } from './intExp.ts';
+
+/** The integers of a method; see `geluConstants` of the kernel. */
+export type IntGeluConstants =
+  | { readonly method: 'shift-fixed'; readonly unit: number; readonly fraction: number; readonly octaves: number }
+  | {
+      readonly method: 'poly';
+      readonly fraction: number;
+      readonly bound: number;
+      readonly constant: number;
+      readonly places: number;
+      readonly offset: number;
+    }
+  | { readonly method: 'lut'; readonly places: number; readonly table: Uint32Array };
+
+/** x times an integer that stands for sigmoid(1.702 x) or Phi(x); its unit is the `resultUnit` of `geluConstants`. */
+export function intGelu(x: number, constants: IntGeluConstants): number {
+  const size = Math.abs(x);
+  switch (constants.method) {
+    case 'shift-fixed': {
+      const { unit, fraction, octaves } = constants;
+      const one = unit * 2 ** octaves;
+      const power = fixedExponential(size * 2 ** fraction, unit, octaves);
+      const numerator = (x < 0 ? power : one) * 2 ** 15;
+      return x * Math.floor((numerator + Math.floor((one + power) / 2)) / (one + power));
+    }
+    case 'poly': {
+      const { fraction, bound, constant, places, offset } = constants;
+      const clipped = Math.min(size * 2 ** fraction, bound);
+      const erf = Math.floor((Math.sign(x) * ((clipped - bound) ** 2 - constant)) / 2 ** places);
+      return x * (offset - erf) || 0; // never -0
+    }
+    case 'lut': {
+      const { places, table } = constants;
+      const index = Math.floor(size / 2 ** places);
+      const [from, to] = [table[index] ?? 0, table[index + 1] ?? 0];
+      const way = dyadicLine((to - from) * (size % 2 ** places), places);
+      const tail = from + way;
+      return (x > 0 ? x * 2 ** 15 : 0) - tail || 0; // never -0
+    }
+  }
+}
+
+/** value / 2^places, half toward +infinity. */
+function dyadicLine(value: number, places: number): number {
+  return Math.floor(value / 2 ** places + 0.5);
+}
+
+export interface IntGeluReferenceParams {
+  readonly columns: number;
+  readonly bits: number;
+  readonly shift: number;
+  readonly constants:
+    | (IntGeluConstants & { readonly multiplier: number; readonly multiplierShift: number })
+    | { readonly method: 'lut-codes'; readonly table: Uint32Array };
+}
+
+/** Reference of `int_gelu.wgsl` on unpacked input codes `[rows][columns]`: packed twin codes `[rows][ceil(columns / 4)]`. */
+export function intGeluReference(
+  values: ArrayLike<number>,
+  { columns, bits, shift, constants }: IntGeluReferenceParams,
+): Uint32Array {
+  const codes = Array.from(values, (x) => {
+    if (constants.method === 'lut-codes') {
+      const index = x < 0 ? x + 256 : x;
+      return ((constants.table[Math.floor(index / 4)] as number) >>> (8 * (index % 4))) & 0xff;
+    }
+    const { multiplier, multiplierShift } = constants;
+    return twinGeluCode(intGelu(x, constants), { bits, shift, multiplier, multiplierShift });
+  });
+  return packRowMajor(codes, values.length / columns, columns);
+}
