@@ -1,12 +1,15 @@
 import { dyadic, packDyadics } from '../kernels/dyadic.ts';
+import { intLayerNorm, intLayerNormKernel } from '../kernels/intLayerNorm.ts';
+import { layerNormConstants, type IntLayerNormForm } from '../kernels/layerNormConstants.ts';
 import { matmulRequantize, matmulRequantizeKernel } from '../kernels/matmulRequantize.ts';
 import { denseOutput, outputExtent, type DenseLayout } from '../kernels/requantizedLayout.ts';
 import { residualAddI16, residualAddI16Kernel } from '../kernels/residualAddI16.ts';
 import { packDepthMajor, packRowMajor } from '../reference/codes.ts';
 import { packInt16 } from '../reference/fixedPoint.ts';
+import { intLayerNormReference } from '../reference/intLayerNorm.ts';
 import { matmulRequantizeReference } from '../reference/matmulRequantize.ts';
 import { residualAddI16Reference } from '../reference/residualAddI16.ts';
-import { exactCase, integers, type SelfTestCase } from './case.ts';
+import { exactCase, integers, noise, type SelfTestCase } from './case.ts';
 
 const ROWS = 37;
 const FEATURES = 67;
@@ -21,6 +24,8 @@ export function integerCases(): SelfTestCase[] {
     productCase('right-transposed'),
     productCase('int16'),
     productCase('int32'),
+    normCase('fixed'),
+    normCase('published'),
   ];
 }
 
@@ -66,5 +71,21 @@ function productCase(layout: DenseLayout): SelfTestCase {
     y,
     (device, buffers, out) => matmulRequantize(device, { ...buffers, ...optional(buffers), y: out }, params),
     layout,
+  );
+}
+
+function normCase(form: IntLayerNormForm): SelfTestCase {
+  const gamma = noise(FEATURES, 8).map((v) => v + 0.5);
+  const beta = noise(FEATURES, 9);
+  const { gain, bias, epsilon } = layerNormConstants(form, { gamma, beta, epsilon: 1e-6, xScale: 0.018, yScale: 0.03 });
+  const x = int16(ROWS * FEATURES, 10).map((v, i) => (i % 50 === 0 ? v : v >> 6)); // outliers among small values
+  const params = { features: FEATURES, form, epsilon };
+  const expected = packRowMajor(intLayerNormReference(x, { gain, bias }, params), ROWS, FEATURES);
+  return exactCase(
+    intLayerNormKernel.name,
+    { x: packInt16(x, FEATURES), gain, bias },
+    expected,
+    (device, buffers, y) => intLayerNorm(device, { ...buffers, y }, { ...params, rows: ROWS }),
+    form,
   );
 }

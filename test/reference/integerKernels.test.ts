@@ -1,5 +1,8 @@
 import { expect, test } from 'vitest';
+import golden from '../golden/integer/layerNorm.json' with { type: 'json' };
+import { layerNormConstants } from '../../src/kernels/layerNormConstants.ts';
 import { packDepthMajor, packRowMajor } from '../../src/reference/codes.ts';
+import { intLayerNormReference } from '../../src/reference/intLayerNorm.ts';
 import { matmulRequantizeReference } from '../../src/reference/matmulRequantize.ts';
 import { residualAddI16Reference } from '../../src/reference/residualAddI16.ts';
 import { random, randomCodes } from '../support/codes.ts';
@@ -59,3 +62,34 @@ test.each(['uniform', 'twin-softmax', 'twin-gelu'] as const)(
     expect(new Int16Array(y.buffer)).toEqual(expected);
   },
 );
+
+/** Largest distance of integer LayerNorm codes from the real numbers of PyTorch, where these are inside the range of codes. */
+function normError(
+  form: 'fixed' | 'published',
+  gamma: readonly number[],
+  real: readonly number[],
+  yScale = golden.yScale,
+) {
+  const constants = layerNormConstants(form, { ...golden, gamma, yScale });
+  const shape = { ...constants, features: golden.features };
+  const codes = intLayerNormReference(Int16Array.from(golden.x), constants, shape);
+  const clamped = real.map((y) => Math.min(Math.max((y * golden.yScale) / yScale, -128), 127));
+  return codes.reduce((worst, code, i) => Math.max(worst, Math.abs(code - (clamped[i] as number))), 0);
+}
+
+test('the fixed LayerNorm is within 0.501 of a code of torch, outliers, constant rows and vanishing gammas included', () => {
+  expect(normError('fixed', golden.gamma, golden.codes)).toBeLessThan(0.501);
+  expect(normError('fixed', golden.gamma, golden.codes, 0.003)).toBeLessThan(0.501);
+  expect(normError('fixed', golden.gamma, golden.codes, 1.7)).toBeLessThan(0.501);
+});
+
+test('the published LayerNorm is the forward pass of I-ViT, rounded', () => {
+  expect(normError('published', golden.plainGamma, golden.published)).toBeLessThan(0.50001);
+});
+
+test('the published LayerNorm misses small deviations, the fixed one does not', () => {
+  // Ten halvings of 2^16 reach 64: a row of one step's deviation is normalised by 64 instead of sqrt(48).
+  const small = golden.codes.slice(2 * golden.features, 3 * golden.features);
+  const found = golden.published.slice(2 * golden.features, 3 * golden.features);
+  expect(Math.max(...small.map((y, i) => Math.abs(y - (found[i] as number))))).toBeGreaterThan(20);
+});
