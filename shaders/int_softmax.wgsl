@@ -65,14 +65,13 @@ fn exponential(distance: u32) -> u32 {
   if (METHOD == 0u) { return shift_exponential(-i32(distance), params.unit, 15u); }
   if (METHOD == 3u) {
     let steps = u32(dyadic_rescale_16(i32(distance), params.multiplier, params.multiplier_shift)); // of 1/256 octave
-    return select(table[steps & 255u] >> min(steps >> 8u, 31u), 0u, steps >= 8192u);
+    return table[steps & 255u] >> min(steps >> 8u, 31u); // entries are at most 2^30
   }
-  // Beyond the limit the result is that at the limit; limit << fraction is below 2^23.
+  // Beyond the limit, 30 octaves and more, the result is 0; limit << fraction is below 2^23.
   let fine = min(distance, params.limit) << params.fraction;
   if (METHOD == 1u) { return fixed_exponential(fine, params.unit, params.octaves); }
-  let clamped = min(fine, 30u * params.unit);
-  let down = clamped / params.unit;
-  let rest = clamped - down * params.unit; // below unit <= linear, so the product below is in 0 .. unit linear < 2^31
+  let down = fine / params.unit;
+  let rest = fine - down * params.unit; // below unit <= linear, so the product below is in 0 .. unit linear < 2^31
   let z = max(i32(params.constant) - i32(rest * (params.linear - rest)), 0);
   let places = params.multiplier_shift + down;
   if (places > 62u) { return 0u; } // z multiplier < 2^62 is less than half of 2^places

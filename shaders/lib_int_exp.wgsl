@@ -10,7 +10,7 @@ fn shift_exponential(x: i32, unit: u32, octaves: u32) -> u32 {
     let up = (u32(scaled) + unit - 1u) / unit;
     let line = unit + unit - (up * unit - u32(scaled)); // in unit + 1 .. 2 unit: below 2^32
     let places = octaves + up - 1u;
-    if (places > 30u || line > (0x7fffffffu >> min(places, 30u))) { return 0x7fffffffu; }
+    if (line > (0x7fffffffu >> min(places, 30u))) { return 0x7fffffffu; }
     return line << places;
   }
   let distance = min(u32(-scaled), octaves * unit); // octaves unit < 2^31 as unit << octaves is

@@ -99,7 +99,7 @@ describe.each(FORMS)('%s of %i-bit codes', (method, inputBits) => {
 });
 
 /** Constants at the end of what is accepted. */
-const largestTable = Uint32Array.from({ length: 256 }, (_, i) => (i % 2 === 0 ? 2 ** 22 - 1 : 0));
+const largestTable = Uint32Array.from({ length: 256 }, (_, i) => (i % 2 === 1 ? 2 ** 22 - 1 : 0));
 const multiplied = { multiplier: 2 ** 31 - 1, multiplierShift: 50 };
 test.each<[string, Exclude<IntGeluConstants, { method: 'shift' }>]>([
   ['shift-fixed, unit 2^n = 2^15', { method: 'shift-fixed', unit: 2 ** 15, fraction: 0, octaves: 0, ...multiplied }],
@@ -114,6 +114,15 @@ test.each<[string, Exclude<IntGeluConstants, { method: 'shift' }>]>([
   const values = Array.from({ length: 2 ** 16 }, (_, i) => i - 2 ** 15);
   expectSame(await run(values, given), intGeluReference(values, given));
 });
+
+test.each(['shift-fixed', 'poly', 'lut'] as const)(
+  '%s at a step of 244 that its fraction refines 2^20 times',
+  async (method) => {
+    const given = cover(method, 16, 8e6, 2 ** 16);
+    const values = Array.from({ length: 2 ** 16 }, (_, i) => i - 2 ** 15);
+    expectSame(await run(values, given), intGeluReference(values, given));
+  },
+);
 
 test('the GELU of DeiT-Tiny', async () => {
   const next = random(6);

@@ -128,12 +128,18 @@ test.each<[string, IntSoftmaxConstants, number]>([
   ['lut, entries of 2^22', softmaxConstants('lut', 1e-3, 256), 256],
   ['lut with one column, entries of 2^30', { ...lutOf(2 ** 30), method: 'lut' }, 1],
   ['poly with its largest constant', softmaxConstants('poly', 3.7e-5, 256), 256],
+  ['shift-fixed with its largest fraction', softmaxConstants('shift-fixed', 700, 256), 256],
+  ['poly with its largest fraction', softmaxConstants('poly', 100, 256), 256],
 ])('the bound holds at its extreme: %s', async (_what, constants, columns) => {
   const given = { ...plain('lut', columns, 8, 16), columns, constants, shift: 9, rescales: rescaleTable([1, 1, 1]) };
   const next = random(9);
-  const accumulators = Int32Array.from({ length: 3 * columns }, (_, i) => {
-    return i < columns ? -7 : i < 2 * columns ? Math.floor(next() * 65536) - 32768 : i % 2 === 0 ? -32768 : 32767;
-  });
+  const rows = [
+    () => -7,
+    () => Math.floor(next() * 65536) - 32768,
+    (i: number) => (i % 2 === 0 ? -32768 : 32767),
+    (i: number) => 4096 * (i % 8), // distances that a shift by 20 bits would wrap to 0
+  ];
+  const accumulators = Int32Array.from(rows.flatMap((value) => Array.from({ length: columns }, (_, i) => value(i))));
   expectSame(await run(accumulators, given), expected(accumulators, given));
 });
 
@@ -141,6 +147,22 @@ function lutOf(one: number): { multiplier: number; multiplierShift: number; tabl
   const table = Uint32Array.from({ length: 256 }, (_, i) => Math.round(one * 2 ** (-i / 256)));
   return { multiplier: 2 ** 30, multiplierShift: 30, table };
 }
+
+test('Shiftmax does not go below e^-15 octaves: 236 such parts take 21 equal probabilities from 98 to 97 steps', async () => {
+  const accumulators = Int32Array.from({ length: 257 }, (_, i) => (i < 21 ? 127 : -128));
+  const given = { ...plain('shift', 257, 32, 8), rescales: rescaleTable([1, 1, 1]) };
+  const codes = await run(accumulators, given);
+  expectSame(codes, expected(accumulators, given));
+  expect((codes[0] as number) & 0xff).toBe(97);
+});
+
+test('i-exp divides 2^32 by a sum of 2^15 exactly: a part of 1 is a probability of 2^-15', async () => {
+  const accumulators = Int32Array.of(1350, 0); // e^-10.55 is 0.86 of 32767, rounded to 1
+  const given = { ...plain('poly', 2, 16), shift: 7, rescales: rescaleTable([1, 1, 1]) };
+  const codes = await run(accumulators, given);
+  expectSame(codes, expected(accumulators, given));
+  expect((codes[0] as number) >>> 8).toBe(1); // half a step of R1, rounded up
+});
 
 test('the attention of DeiT-Tiny, all methods, one and 32 lanes', async () => {
   const accumulators = accumulatorsOf(3 * 197 * 197, 5);
