@@ -33,7 +33,7 @@ export interface CalibrationResult {
   readonly weights: ReadonlyMap<string, QuantizedWeight>;
   /** Milliseconds of each stage. */
   readonly stages: Readonly<Record<string, number>>;
-  /** Candidates scored, summed over layers. */
+  /** Candidates scored, summed over layers; one that was scored on a share of the rows counts as that share. */
   readonly candidates: number;
   /** Multiply-accumulates spent on scoring them. */
   readonly candidateMacs: number;
@@ -235,11 +235,16 @@ class CalibrationRun {
               this.#options,
               layerScope,
             );
-            const layer = await searchLayer(this.#context, problem, plan, ranges, this.#options, (candidates) => {
-              this.#candidates += candidates;
+            const planned = plannedCandidates(plan, geometry.depth, this.#options);
+            let spent = 0;
+            const onWork = (candidates: number) => {
+              spent += candidates;
               this.#candidateMacs += candidates * macs;
               this.#meter.advance(unit.name, candidates * macs);
-            });
+            };
+            const layer = await searchLayer(this.#context, problem, plan, ranges, this.#options, layerScope, onWork);
+            this.#candidates += spent;
+            this.#meter.advance(unit.name, Math.max(0, planned - spent) * macs);
             this.#layers.set(operation.name, layer);
           } finally {
             layerScope.release();

@@ -50,7 +50,8 @@ export async function prepareLayer(
 ): Promise<{ problem: LayerProblem; ranges: LayerRanges }> {
   const { metric } = options;
   const { heads, rows, depth, columns } = geometry;
-  const named = { name: operation.name, geometry, chunks, metric };
+  const packedOperand = plan.operand === 'pixels';
+  const named = { name: operation.name, geometry, chunks, packedOperand, metric };
   const left =
     plan.operand === 'pixels'
       ? { largest: [128] }

@@ -31,6 +31,8 @@ export interface LayerProblem {
   /** f32 `[columns, depth]` and f32 `[columns]`, when b is a weight. */
   readonly weight: GPUBuffer | undefined;
   readonly bias: GPUBuffer | null;
+  /** The left operand is packed codes, not f32. */
+  readonly packedOperand: boolean;
   readonly metric: CalibrationOptions['metric'];
 }
 

@@ -1,3 +1,4 @@
+import type { BufferScope } from '../gpu/buffers.ts';
 import type { GpuContext } from '../quantize/context.ts';
 import {
   initialScale,
@@ -10,7 +11,19 @@ import { tieGelu } from '../kernels/quantizeTwinGelu.ts';
 import { CalibrationError } from './errors.ts';
 import { imageCount, scoreCandidates, type LayerProblem, type ScoreGroups } from './layerScorer.ts';
 import type { CalibrationOptions, LayerRecipe } from './recipe.ts';
-import { candidatesPerRound, search, type Choice } from './search.ts';
+import { SAMPLE_SHARE, sampleRows } from './rowSample.ts';
+import {
+  findValleys,
+  fit,
+  roundCost,
+  search,
+  settle,
+  valleysCost,
+  type Choice,
+  type Evaluate,
+  type Evaluators,
+  type Landscape,
+} from './search.ts';
 
 /** What decides the quantizers of a layer before any search. */
 export interface LayerPlan {
@@ -33,13 +46,18 @@ export interface LayerRanges {
 /** Largest twin shift of post-softmax codes that is tried. */
 const LARGEST_SOFTMAX_SHIFT = 12;
 
-/** Candidates that `searchLayer` will score, in full passes over the layer: for progress, before any is run. */
-export function plannedCandidates(plan: LayerPlan, depth: number, options: CalibrationOptions): number {
+/** What `searchLayer` will cost, in candidates scored on all rows: for progress, before any is run. */
+export function plannedCandidates(plan: LayerPlan, depth: number, given: CalibrationOptions): number {
+  const options = searchOptions(plan, given);
   let count = 0;
   for (let round = 0; round < roundsOf(plan, options); round++) {
-    count += candidatesPerRound(options, round);
+    count += roundCost(options, rightLandscape(plan), round, SAMPLE_SHARE);
     if (plan.operand === 'pixels') continue;
-    count += isTwinSoftmax(plan, options) ? softmaxShifts(plan, depth).length : candidatesPerRound(options, round);
+    count += isTwinSoftmax(plan, options)
+      ? softmaxShifts(plan, depth, options, round, 1).length
+      : round === 0 && options.search === 'coarse-to-fine'
+        ? valleysCost(options, SAMPLE_SHARE)
+        : roundCost(options, 'activation', round, SAMPLE_SHARE);
   }
   return count;
 }
@@ -55,7 +73,8 @@ export async function searchLayer(
   problem: LayerProblem,
   plan: LayerPlan,
   ranges: LayerRanges,
-  options: CalibrationOptions,
+  given: CalibrationOptions,
+  scope: BufferScope,
   onWork: (candidates: number) => void,
 ): Promise<LayerRecipe> {
   if (!(ranges.gradientRms > 0 && ranges.gradientRms < Infinity)) {
@@ -63,27 +82,44 @@ export async function searchLayer(
       `${problem.name}: the gradient of its output has a root mean square of ${ranges.gradientRms}; the images tell nothing about this layer, use other or more images`,
     );
   }
+  const options = searchOptions(plan, given);
   const shiftLimit = maxTwinShift(plan.aBits, plan.bBits, problem.geometry.depth);
   const left = leftOperand(plan, ranges, options, shiftLimit);
   const right = rightOperand(plan, problem, ranges, options);
+  const sample =
+    options.search === 'coarse-to-fine' && problem.metric === 'hessian'
+      ? await sampleRows(context, problem, scope)
+      : undefined;
+  const scorer = (
+    on: LayerProblem,
+    share: number,
+  ): ((
+    lefts: readonly ActivationQuantizer[],
+    rights: readonly UniformQuantizer[],
+    groups: ScoreGroups,
+  ) => Promise<Float64Array[]>) => {
+    return (lefts, rights, groups) => {
+      const work = share * Math.max(lefts.length, rights.length);
+      return scoreCandidates(context, on, lefts, rights, groups, (part) => onWork(part * work));
+    };
+  };
+  const full = sample?.exact ? scorer(sample.problem, sample.share) : scorer(problem, 1);
+  const screen = sample && !sample.exact ? scorer(sample.problem, sample.share) : undefined;
+  const evaluators = (score: (scored: typeof full) => Evaluate): Evaluators => ({
+    full: score(full),
+    ...(screen ? { screen: score(screen) } : {}),
+  });
   let a = left.initial;
   let b = right.initial;
   let aFactors = new Float64Array(left.groups).fill(1);
   let bFactors = new Float64Array(right.groups).fill(1);
   let score = Infinity;
   for (let round = 0; round < roundsOf(plan, options); round++) {
-    const scored = (
-      lefts: readonly ActivationQuantizer[],
-      rights: readonly UniformQuantizer[],
-      groups: ScoreGroups,
-    ): Promise<Float64Array[]> => {
-      const candidates = Math.max(lefts.length, rights.length);
-      return scoreCandidates(context, problem, lefts, rights, groups, (share) => onWork(share * candidates));
-    };
     const bChoice = await search(
-      (factors) => scored([a], factors.map(right.quantizer), right.scoreGroups),
+      evaluators((scored) => (factors) => scored([a], factors.map(right.quantizer), right.scoreGroups)),
       right.groups,
       options,
+      rightLandscape(plan),
       round,
       bFactors,
     );
@@ -91,23 +127,46 @@ export async function searchLayer(
     b = right.quantizer(bFactors);
     score = sum(bChoice.scores);
     if (plan.operand === 'pixels') continue;
-    if (isTwinSoftmax(plan, options)) {
-      const shifts = softmaxShifts(plan, problem.geometry.depth);
+    if (a.type === 'twin-softmax') {
+      const shifts = softmaxShifts(plan, problem.geometry.depth, options, round, a.shift);
       const quantizers = shifts.map((shift) => twinSoftmax(plan.aBits, shift, options));
-      const scores = await scored(quantizers, [b], { by: 'columns', parts: 1 });
+      const scores = await full(quantizers, [b], { by: 'columns', parts: 1 });
       const best = lowest(scores.map((total) => total[0] as number));
       a = quantizers[best] as TwinSoftmaxQuantizer;
       score = scores[best]?.[0] as number;
       if (!Number.isFinite(score)) throw notFinite(problem.name, score);
       continue;
     }
-    const aChoice = await search(
-      (factors) => scored(factors.map(left.quantizer), [b], left.scoreGroups),
-      left.groups,
-      options,
-      round,
-      aFactors,
-    );
+    const forLeft = evaluators((scored) => (factors) => scored(factors.map(left.quantizer), [b], left.scoreGroups));
+    if (round === 0 && options.search === 'coarse-to-fine') {
+      const valleys = await findValleys(forLeft, left.groups, options);
+      const fitted: { a: Float64Array; b: Float64Array; scores: Float64Array }[] = [];
+      for (const valley of valleys) {
+        const fixed = left.quantizer(valley);
+        const forRight = evaluators(
+          (scored) => (factors) => scored([fixed], factors.map(right.quantizer), right.scoreGroups),
+        );
+        const { factors: fittedB } = await fit(forRight, options, bFactors);
+        const other = right.quantizer(fittedB);
+        const toFitted = evaluators(
+          (scored) => (factors) => scored(factors.map(left.quantizer), [other], left.scoreGroups),
+        );
+        const { factors: bottom } = await settle(toFitted, options, valley);
+        const [scores] = await full([left.quantizer(bottom)], [other], left.scoreGroups);
+        fitted.push({ a: bottom, b: fittedB, scores: scores as Float64Array });
+      }
+      const deepest = Array.from({ length: left.groups }, (_, g) =>
+        lowest(fitted.map(({ scores }) => scores[g] as number)),
+      );
+      aFactors = aFactors.map((_, g) => fitted[deepest[g] as number]?.a[g] as number);
+      // A weight has one left operand; attention's operands belong to the same head.
+      bFactors = bFactors.map((_, g) => fitted[deepest[left.groups === 1 ? 0 : g] as number]?.b[g] as number);
+      a = left.quantizer(aFactors);
+      b = right.quantizer(bFactors);
+      score = deepest.reduce((total, v, g) => total + (fitted[v]?.scores[g] as number), 0);
+      continue;
+    }
+    const aChoice = await search(forLeft, left.groups, options, 'activation', round, aFactors);
     aFactors = finiteChoice(problem.name, aChoice);
     a = left.quantizer(aFactors);
     score = sum(aChoice.scores);
@@ -177,18 +236,39 @@ function rightOperand(
   return { groups, scoreGroups, initial: quantizer(new Float64Array(groups).fill(1)), quantizer };
 }
 
-/** Pixels are exact: nothing alternates, one round says all. */
+/** Pixels are exact: nothing alternates, and an exhaustive search says all in one round. */
 function roundsOf(plan: LayerPlan, options: CalibrationOptions): number {
-  return plan.operand === 'pixels' ? 1 : options.rounds;
+  return plan.operand === 'pixels' && options.search === 'exhaustive' ? 1 : options.rounds;
+}
+
+/**
+ * Attention products are a fraction of the work, and their scales belong to single heads, whose scores are rougher than those of a
+ * whole tensor: `coarse-to-fine` looks at four times as many candidates there.
+ */
+function searchOptions(plan: LayerPlan, options: CalibrationOptions): CalibrationOptions {
+  const more = plan.kind === 'matmul' && options.search === 'coarse-to-fine';
+  return more ? { ...options, candidates: 4 * options.candidates } : options;
+}
+
+function rightLandscape(plan: LayerPlan): Landscape {
+  return plan.kind === 'linear' ? 'weight' : 'activation';
 }
 
 function isTwinSoftmax(plan: LayerPlan, options: CalibrationOptions): boolean {
   return plan.operand === 'post-softmax' && options.twin;
 }
 
-function softmaxShifts(plan: LayerPlan, depth: number): number[] {
+/** All shifts that are allowed; in later rounds of `coarse-to-fine` only the current one and its neighbours. */
+function softmaxShifts(
+  plan: LayerPlan,
+  depth: number,
+  options: CalibrationOptions,
+  round: number,
+  current: number,
+): number[] {
   const limit = Math.min(LARGEST_SOFTMAX_SHIFT, maxTwinShift(plan.aBits, plan.bBits, depth));
-  return Array.from({ length: limit + 1 }, (_, shift) => shift);
+  const all = Array.from({ length: limit + 1 }, (_, shift) => shift);
+  return options.search === 'exhaustive' || round === 0 ? all : all.filter((shift) => Math.abs(shift - current) <= 1);
 }
 
 function twinSoftmax(bits: number, shift: number, { twinBoundary }: CalibrationOptions): TwinSoftmaxQuantizer {

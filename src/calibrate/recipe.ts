@@ -28,7 +28,7 @@ export interface CalibrationOptions {
   readonly outerWeightBits: 'same' | 'at-least-8-below-6';
   readonly rounds: number;
   readonly search: 'exhaustive' | 'coarse-to-fine';
-  /** Candidates of one operand in the first round. */
+  /** Candidates of one operand in a round of `exhaustive`; `coarse-to-fine` screens shares of it, see `search.ts`. */
   readonly candidates: number;
   /** Candidate scales lie in alpha..beta times the scale that just holds the largest value. */
   readonly alpha: number;

@@ -1,3 +1,4 @@
+import { gatherRows, gatherRowsKernel } from '../kernels/gatherRows.ts';
 import { quantizeTwinGelu, quantizeTwinGeluKernel, twinGeluTable } from '../kernels/quantizeTwinGelu.ts';
 import {
   quantizeTwinSoftmax,
@@ -8,6 +9,7 @@ import {
 import { quantizeUniform, quantizeUniformKernel } from '../kernels/quantizeUniform.ts';
 import { rangeStatistics, rangeStatisticsKernel } from '../kernels/rangeStatistics.ts';
 import { packRowMajor } from '../reference/codes.ts';
+import { gatherRowsReference } from '../reference/gatherRows.ts';
 import { quantizeTwinGeluReference } from '../reference/quantizeTwinGelu.ts';
 import { quantizeTwinSoftmaxReference } from '../reference/quantizeTwinSoftmax.ts';
 import { quantizeUniformReference } from '../reference/quantizeUniform.ts';
@@ -19,7 +21,7 @@ const DEPTH = 21;
 const BITS = 6;
 const TWIN = { candidates: 1, rows: ROWS, depth: DEPTH, bits: BITS };
 
-/** The kernels that measure ranges and turn values into packed codes. */
+/** The kernels that measure ranges, gather rows and turn values into packed codes. */
 export function quantizeCases(): SelfTestCase[] {
   return [
     uniformCase('row-major'),
@@ -28,6 +30,7 @@ export function quantizeCases(): SelfTestCase[] {
     softmaxCase('published'),
     geluCase(),
     rangeCase(),
+    gatherCase(),
   ];
 }
 
@@ -95,5 +98,16 @@ function rangeCase(): SelfTestCase {
   const expected = rangeStatisticsReference(source, params);
   return floatCase(rangeStatisticsKernel.name, { source }, expected, 1e-12, (device, buffers, statistics) =>
     rangeStatistics(device, { ...buffers, statistics }, params),
+  );
+}
+
+function gatherCase(): SelfTestCase {
+  const source = new Uint32Array(noise(2 + ROWS * (DEPTH + 3), 5).buffer);
+  const view = { offset: 2, imageStride: 0, headStride: 0, rowStride: DEPTH + 3 };
+  const indices = Uint32Array.from({ length: 5 }, (_, i) => (11 * i) % ROWS);
+  const params = { images: 1, heads: 1, rows: 5, columns: DEPTH, view, targetOffset: 0 };
+  const expected = gatherRowsReference(source, indices, params);
+  return exactCase(gatherRowsKernel.name, { source, indices }, expected, (device, buffers, destination) =>
+    gatherRows(device, { ...buffers, destination }, params),
   );
 }
