@@ -30,9 +30,17 @@ async function run(values: readonly number[], params: Case): Promise<Uint32Array
 }
 
 /** The case of a range that the input codes just hold, with a twin shift and R1 of 127 steps. */
-function cover(method: Method, inputBits: 8 | 16, range: number, columns: number, bits = 8, shift = 4): Case {
+function cover(
+  method: Method,
+  inputBits: 8 | 16,
+  range: number,
+  columns: number,
+  bits = 8,
+  shift = 4,
+  scaleR1 = 0.17 / (2 ** (bits - 1) - 1),
+): Case {
   const scale = range / 2 ** (inputBits - 1);
-  const { constants } = geluConstants(method, { scale, inputBits, bits, shift, scaleR1: 0.17 / (2 ** (bits - 1) - 1) });
+  const { constants } = geluConstants(method, { scale, inputBits, bits, shift, scaleR1 });
   if (constants.method === 'shift') throw new Error('another kernel');
   return { columns, inputBits, bits, shift, constants };
 }
@@ -108,6 +116,7 @@ test.each<[string, Exclude<IntGeluConstants, { method: 'shift' }>]>([
     'poly, a factor of 65 535',
     { method: 'poly', fraction: 0, bound: 46340, constant: 2 ** 31 - 1, places: 16, offset: 32767, ...multiplied },
   ],
+  ['lut, entries 2^7 codes apart', { method: 'lut', places: 7, table: largestTable, ...multiplied }],
   ['lut, entries 2^8 codes apart and 2^22 high', { method: 'lut', places: 8, table: largestTable, ...multiplied }],
 ])('the bound holds at its extreme: %s', async (_what, constants) => {
   const given = { columns: 2 ** 16, inputBits: 16, bits: 8, shift: 2, constants } as const;
@@ -118,7 +127,7 @@ test.each<[string, Exclude<IntGeluConstants, { method: 'shift' }>]>([
 test.each(['shift-fixed', 'poly', 'lut'] as const)(
   '%s at a step of 244 that its fraction refines 2^20 times',
   async (method) => {
-    const given = cover(method, 16, 8e6, 2 ** 16);
+    const given = cover(method, 16, 8e6, 2 ** 16, 8, 4, 8e6 / 127 / 2 ** 4);
     const values = Array.from({ length: 2 ** 16 }, (_, i) => i - 2 ** 15);
     expectSame(await run(values, given), intGeluReference(values, given));
   },
