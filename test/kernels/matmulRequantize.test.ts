@@ -209,7 +209,7 @@ test('a residual saturates instead of wrapping, and ties go toward +infinity', a
   };
   const bias = Int32Array.of(65_535, -65_537, 2 ** 31 - 1, -3);
   const residual = packInt16(
-    Int16Array.from({ length: 16 }, (_, i) => (i < 4 ? 99 : i < 12 ? 32767 : -32768)),
+    Int16Array.from({ length: 20 }, (_, i) => (i < 4 ? 99 : i < 12 ? 32767 : -32768)),
     4,
   );
   const y = await expectTwin({ ...params, residual: { ...dyadic(1, 16), offset: 2 } }, { ...sums, bias, residual });
