@@ -1,13 +1,17 @@
+import { assembleTokensI16, assembleTokensI16Kernel } from '../kernels/assembleTokensI16.ts';
 import { dyadic, packDyadics } from '../kernels/dyadic.ts';
 import { intLayerNorm, intLayerNormKernel } from '../kernels/intLayerNorm.ts';
 import { layerNormConstants, type IntLayerNormForm } from '../kernels/layerNormConstants.ts';
 import { matmulRequantize, matmulRequantizeKernel } from '../kernels/matmulRequantize.ts';
+import { patchCodes, patchCodesKernel } from '../kernels/patchCodes.ts';
 import { denseOutput, outputExtent, type DenseLayout } from '../kernels/requantizedLayout.ts';
 import { residualAddI16, residualAddI16Kernel } from '../kernels/residualAddI16.ts';
+import { assembleTokensI16Reference } from '../reference/assembleTokensI16.ts';
 import { packDepthMajor, packRowMajor } from '../reference/codes.ts';
 import { packInt16 } from '../reference/fixedPoint.ts';
 import { intLayerNormReference } from '../reference/intLayerNorm.ts';
 import { matmulRequantizeReference } from '../reference/matmulRequantize.ts';
+import { patchCodesReference } from '../reference/patchCodes.ts';
 import { residualAddI16Reference } from '../reference/residualAddI16.ts';
 import { exactCase, integers, noise, type SelfTestCase } from './case.ts';
 
@@ -26,6 +30,8 @@ export function integerCases(): SelfTestCase[] {
     productCase('int32'),
     normCase('fixed'),
     normCase('published'),
+    tokensCase(),
+    patchCase(),
   ];
 }
 
@@ -87,5 +93,29 @@ function normCase(form: IntLayerNormForm): SelfTestCase {
     expected,
     (device, buffers, y) => intLayerNorm(device, { ...buffers, y }, { ...params, rows: ROWS }),
     form,
+  );
+}
+
+function tokensCase(): SelfTestCase {
+  const shape = { images: 3, rows: 5, prefixRows: 2, features: FEATURES };
+  const x = int16(shape.images * shape.rows * FEATURES, 11);
+  const tokens = int16((shape.prefixRows + shape.rows) * FEATURES, 12);
+  const expected = packInt16(assembleTokensI16Reference(x, tokens, shape.images), FEATURES);
+  const inputs = { x: packInt16(x, FEATURES), tokens: packInt16(tokens, FEATURES) };
+  return exactCase(assembleTokensI16Kernel.name, inputs, expected, (device, buffers, y) =>
+    assembleTokensI16(device, { ...buffers, y }, shape),
+  );
+}
+
+function patchCase(): SelfTestCase {
+  const shape = { images: 4, height: 9, width: 15, patchSize: 3 };
+  const pixels = Uint8Array.from(integers(4 * 9 * 15 * 3, 13, 0, 255)); // whole words
+  const depth = 3 * shape.patchSize ** 2;
+  const expected = packRowMajor(patchCodesReference(pixels, shape), pixels.length / depth, depth);
+  return exactCase(
+    patchCodesKernel.name,
+    { pixels: new Uint32Array(pixels.buffer) },
+    expected,
+    (device, buffers, codes) => patchCodes(device, { ...buffers, codes }, shape),
   );
 }

@@ -1,9 +1,12 @@
 import { expect, test } from 'vitest';
 import golden from '../golden/integer/layerNorm.json' with { type: 'json' };
 import { layerNormConstants } from '../../src/kernels/layerNormConstants.ts';
+import { patchCodes } from '../../src/model/patches.ts';
+import { assembleTokensI16Reference } from '../../src/reference/assembleTokensI16.ts';
 import { packDepthMajor, packRowMajor } from '../../src/reference/codes.ts';
 import { intLayerNormReference } from '../../src/reference/intLayerNorm.ts';
 import { matmulRequantizeReference } from '../../src/reference/matmulRequantize.ts';
+import { patchCodesReference } from '../../src/reference/patchCodes.ts';
 import { residualAddI16Reference } from '../../src/reference/residualAddI16.ts';
 import { random, randomCodes } from '../support/codes.ts';
 import { rescaleOracle } from '../support/fixedPoint.ts';
@@ -92,4 +95,19 @@ test('the published LayerNorm misses small deviations, the fixed one does not', 
   const small = golden.codes.slice(2 * golden.features, 3 * golden.features);
   const found = golden.published.slice(2 * golden.features, 3 * golden.features);
   expect(Math.max(...small.map((y, i) => Math.abs(y - (found[i] as number))))).toBeGreaterThan(20);
+});
+
+test('tokens are the prefix, then saturated sums with the positions', () => {
+  const y = assembleTokensI16Reference(Int16Array.of(1, 32767, -32768, 7), Int16Array.of(9, -9, 2, 1), 2);
+  expect([...y]).toEqual([9, -9, 3, 32767, 9, -9, -32766, 8]);
+});
+
+test('patch codes are those of the float path, which are held to a convolution', () => {
+  const [imageSize, patchSize] = [12, 3];
+  const next = random(3);
+  const images = [1, 2].map(() => Uint8Array.from({ length: 3 * imageSize ** 2 }, () => Math.floor(256 * next())));
+  const shape = { images: 2, height: imageSize, width: imageSize, patchSize };
+  const found = patchCodesReference(Uint8Array.from(images.flatMap((image) => [...image])), shape);
+  const expected = images.flatMap((image) => [...patchCodes(image, { imageSize, patchSize })]);
+  expect([...found]).toEqual(expected);
 });
