@@ -17,6 +17,12 @@ import { rowView, type CapturedChunk, type LayerProblem } from './layerScorer.ts
 import type { LayerPlan, LayerRanges } from './layerSearch.ts';
 import type { CalibrationOptions, LayerRecipe } from './recipe.ts';
 
+/**
+ * Attention products and the projection after them are a quarter of the work of the larger layers or less, and the scores of
+ * single heads are rougher than those of a whole tensor.
+ */
+const EFFORT = { attention: 4, square: 2, other: 1 };
+
 const OUTER_LAYER = /^(patch_embed|head|head_dist)$/;
 
 /** Widths and kinds of a layer's operands under `options`. */
@@ -24,7 +30,7 @@ export function layerPlan(operation: SearchedOperation, options: CalibrationOpti
   const { weightBits, activationBits, outerWeightBits } = options;
   if (operation.kind === 'matmul') {
     const { kind, operand } = operation;
-    return { kind, operand, aBits: activationBits, bBits: activationBits, parts: 1 };
+    return { kind, operand, aBits: activationBits, bBits: activationBits, parts: 1, effort: EFFORT.attention };
   }
   const keepsEight = outerWeightBits === 'at-least-8-below-6' && weightBits < 6 && OUTER_LAYER.test(operation.name);
   const { kind, operand, parts } = operation;
@@ -34,6 +40,7 @@ export function layerPlan(operation: SearchedOperation, options: CalibrationOpti
     aBits: operand === 'pixels' ? 8 : activationBits,
     bBits: keepsEight ? 8 : weightBits,
     parts,
+    effort: operation.inFeatures === operation.outFeatures ? EFFORT.square : EFFORT.other,
   };
 }
 

@@ -33,6 +33,8 @@ export interface LayerPlan {
   readonly bBits: number;
   /** Equal parts of a weight's rows with scales of their own when weights are quantized per tensor. */
   readonly parts: number;
+  /** How many times the candidates of a large layer `coarse-to-fine` looks at. */
+  readonly effort: number;
 }
 
 /** Largest magnitudes of both operands, per group of their initial quantizers. */
@@ -241,17 +243,14 @@ function roundsOf(plan: LayerPlan, options: CalibrationOptions): number {
   return plan.operand === 'pixels' && options.search === 'exhaustive' ? 1 : options.rounds;
 }
 
-/**
- * Attention products are a fraction of the work, and their scales belong to single heads, whose scores are rougher than those of a
- * whole tensor: `coarse-to-fine` looks at four times as many candidates there.
- */
-function searchOptions(plan: LayerPlan, options: CalibrationOptions): CalibrationOptions {
-  const more = plan.kind === 'matmul' && options.search === 'coarse-to-fine';
-  return more ? { ...options, candidates: 4 * options.candidates } : options;
+/** `coarse-to-fine` looks at more candidates where they cost little. */
+function searchOptions({ effort }: LayerPlan, options: CalibrationOptions): CalibrationOptions {
+  return options.search === 'coarse-to-fine' ? { ...options, candidates: effort * options.candidates } : options;
 }
 
 function rightLandscape(plan: LayerPlan): Landscape {
-  return plan.kind === 'linear' ? 'weight' : 'activation';
+  if (plan.kind === 'linear') return 'weight';
+  return plan.operand === 'post-softmax' ? 'values' : 'activation';
 }
 
 function isTwinSoftmax(plan: LayerPlan, options: CalibrationOptions): boolean {

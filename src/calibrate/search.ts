@@ -24,9 +24,10 @@ type SearchOptions = Pick<CalibrationOptions, 'search' | 'candidates' | 'alpha' 
 /**
  * What the scale belongs to. The score of a weight channel is one valley with a rough floor, since each factor rounds all its
  * weights anew: the number of candidates near the bottom decides. That of an activation is smooth, but can have several valleys,
- * which clip outliers more or less; which is deepest shows only when the other operand is fitted to each.
+ * which clip outliers more or less; which is deepest shows only when the other operand is fitted to each. The values of attention
+ * have no such partner, twin shifts are few and all tried: they are looked at as a whole twice.
  */
-export type Landscape = 'weight' | 'activation';
+export type Landscape = 'weight' | 'activation' | 'values';
 
 /** Candidates of a round: screened over the whole range, around the best of those, and around the current factor; then scored on all rows. */
 interface RoundPlan {
@@ -49,6 +50,11 @@ const ROUNDS: Readonly<Record<Landscape, Readonly<Record<'first' | 'middle' | 'l
   activation: {
     first: { coarse: 1 / 4, fine: 1 / 4, around: 0, span: 0, verified: 0 },
     middle: { coarse: 0, fine: 0, around: 3 / 16, span: 0.25, verified: 6 },
+    last: { coarse: 0, fine: 0, around: 3 / 16, span: 0.1, verified: 4 },
+  },
+  values: {
+    first: { coarse: 1 / 4, fine: 1 / 4, around: 0, span: 0, verified: 0 },
+    middle: { coarse: 1 / 4, fine: 1 / 4, around: 3 / 16, span: 0.25, verified: 7 },
     last: { coarse: 0, fine: 0, around: 3 / 16, span: 0.1, verified: 4 },
   },
 };

@@ -47,13 +47,16 @@ describe('exhaustive', () => {
 });
 
 describe('coarse to fine', () => {
-  test.each(['weight', 'activation'] as const)('asks for what it announces in every round (%s)', async (landscape) => {
-    for (const round of [0, 1, 2]) {
-      const [all, few] = [valleys([0.7, 0.9]), valleys([0.7, 0.9])];
-      await search({ full: all.full, screen: few.full }, 2, coarse, landscape, round, Float64Array.of(0.7, 0.9));
-      expect(all.asked.length + few.asked.length / 8).toBe(roundCost(coarse, landscape, round, 1 / 8));
-    }
-  });
+  test.each(['weight', 'activation', 'values'] as const)(
+    'asks for what it announces in every round (%s)',
+    async (landscape) => {
+      for (const round of [0, 1, 2]) {
+        const [all, few] = [valleys([0.7, 0.9]), valleys([0.7, 0.9])];
+        await search({ full: all.full, screen: few.full }, 2, coarse, landscape, round, Float64Array.of(0.7, 0.9));
+        expect(all.asked.length + few.asked.length / 8).toBe(roundCost(coarse, landscape, round, 1 / 8));
+      }
+    },
+  );
 
   test('following the valleys asks for what it announces', async () => {
     const [all, few] = [valleys([0.7]), valleys([0.7])];
