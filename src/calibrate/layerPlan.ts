@@ -21,7 +21,7 @@ import type { CalibrationOptions, LayerRecipe } from './recipe.ts';
  * Attention products and the projection after them are a quarter of the work of the larger layers or less, and the scores of
  * single heads are rougher than those of a whole tensor.
  */
-const EFFORT = { attention: 4, square: 2, other: 1 };
+const EFFORT = { attention: 4, square: 2.5, other: 1 };
 
 const OUTER_LAYER = /^(patch_embed|head|head_dist)$/;
 

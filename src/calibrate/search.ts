@@ -96,7 +96,7 @@ export async function search(
     const choice = best(screened, groups);
     return screen && options.rounds === 1 ? best(await scored(full, [choice.factors]), groups) : choice;
   }
-  const promising = screen ? mostPromising(screened, groups, plan.verified - 1) : [];
+  const promising = screen ? promisingOf(screened, groups, landscape, plan.verified - 1) : [];
   const verified = await scored(full, [current, ...promising]);
   return best(screen ? verified : [...verified, ...screened], groups);
 }
@@ -201,6 +201,17 @@ function best(candidates: readonly Scored[], groups: number): Choice {
     }
   }
   return choice;
+}
+
+/** What is scored on all rows: with `values` a candidate of each of the deepest valleys first, for few rows may misjudge them. */
+function promisingOf(
+  candidates: readonly Scored[],
+  groups: number,
+  landscape: Landscape,
+  count: number,
+): Float64Array[] {
+  const valleys = landscape === 'values' ? valleysOf(candidates, groups, Math.min(VALLEYS, count)) : [];
+  return [...valleys, ...mostPromising(candidates, groups, count - valleys.length)];
 }
 
 /** `count` candidates: the first has the best factor of every group, the second the second best, and so on. */
