@@ -2,6 +2,7 @@ import { BufferPool } from '../gpu/buffers.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { readF32 } from '../gpu/readback.ts';
 import { normalizePixels } from '../io/preprocess.ts';
+import { concatenate } from '../model/concatenate.ts';
 import { forwardUnit, ParameterStore, type ExecutionContext } from '../model/execute.ts';
 import { isSearched, searchedLayers, type Unit } from '../model/graph.ts';
 import type { Model } from '../model/load.ts';
@@ -340,16 +341,6 @@ function layerKind(name: string): string {
 
 function chunksOf<T>(items: readonly T[], size: number): T[][] {
   return Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size));
-}
-
-function concatenate(parts: readonly Float32Array[]): Float32Array {
-  const whole = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let offset = 0;
-  for (const part of parts) {
-    whole.set(part, offset);
-    offset += part.length;
-  }
-  return whole;
 }
 
 function splitLike(whole: Float32Array, parts: readonly Float32Array[]): Float32Array[] {

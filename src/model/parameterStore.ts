@@ -1,4 +1,5 @@
 import type { BufferPool } from '../gpu/buffers.ts';
+import { concatenate } from './concatenate.ts';
 import type { Operation, Unit } from './graph.ts';
 import type { Model } from './load.ts';
 
@@ -27,7 +28,7 @@ export class ParameterStore implements Disposable {
     let buffer = this.#buffers.get(key);
     if (!buffer) {
       const parts = names.map((name) => this.#values(name));
-      const values = parts.length === 1 ? (parts[0] as Float32Array) : concatenated(parts);
+      const values = parts.length === 1 ? (parts[0] as Float32Array) : concatenate(parts);
       this.#buffers.set(key, (buffer = this.#pool.upload(values, key)));
     }
     return buffer;
@@ -80,14 +81,4 @@ function matcher(unitOrPrefix: Unit | string): (name: string) => boolean {
   }
   const names = new Set(unitOrPrefix.operations.flatMap(parametersOf));
   return (name) => names.has(name);
-}
-
-function concatenated(parts: readonly Float32Array[]): Float32Array {
-  const values = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    values.set(part, at);
-    at += part.length;
-  }
-  return values;
 }

@@ -1,5 +1,6 @@
 import { compareLogits, type Comparison } from '../evaluate/compare.ts';
 import type { Gpu } from '../gpu/device.ts';
+import { concatenate } from '../model/concatenate.ts';
 import type { Model } from '../model/load.ts';
 import { createFloatRunner, createSimulation, type Runner } from '../simulate/simulate.ts';
 import { InputError } from './errors.ts';
@@ -68,21 +69,11 @@ export async function evaluateFolder(
     onProgress?.(done, folder.names.length);
     if (names.length === 0)
       throw new InputError(`${folder.path}: none of its ${folder.names.length} images can be read`);
-    const tables = logits.map((parts) => ({ logits: joined(parts), classes: model.network.numClasses }));
+    const tables = logits.map((parts) => ({ logits: concatenate(parts), classes: model.network.numClasses }));
     const [float, quantized = float] = tables;
     if (!float || !quantized) throw new Error('no network has run');
     return compareLogits(float, quantized, labels && names.map((name) => labels.get(name) as number));
   } finally {
     for (const runner of runners) runner.destroy();
   }
-}
-
-function joined(parts: readonly Float32Array[]): Float32Array {
-  const whole = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let offset = 0;
-  for (const part of parts) {
-    whole.set(part, offset);
-    offset += part.length;
-  }
-  return whole;
 }

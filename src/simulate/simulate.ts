@@ -16,6 +16,7 @@ import { searchedLayers, type LinearOperation } from '../model/graph.ts';
 import type { Model } from '../model/load.ts';
 import { patchCodes, unfoldPatches } from '../model/patches.ts';
 import { packDepthMajor, packRows } from '../quantize/pack.ts';
+import { concatenate } from '../model/concatenate.ts';
 import { geometries, quantizedExecutor, type DeviceWeight, type QuantizedLayer } from './quantizedExecutor.ts';
 
 /** A network that turns preprocessed images into logits. */
@@ -143,14 +144,4 @@ class NetworkRunner implements Runner {
     this.#context.parameters[Symbol.dispose]();
     this.#pool.destroy();
   }
-}
-
-function concatenate(parts: readonly Float32Array[]): Float32Array {
-  const whole = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let offset = 0;
-  for (const part of parts) {
-    whole.set(part, offset);
-    offset += part.length;
-  }
-  return whole;
 }
