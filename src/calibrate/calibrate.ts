@@ -249,6 +249,7 @@ class CalibrationRun {
             this.#layers.set(operation.name, layer);
           } finally {
             layerScope.release();
+            pool.trim(); // layers need buffers of other sizes
           }
         });
       }
