@@ -92,14 +92,7 @@ export async function searchLayer(
     options.search === 'coarse-to-fine' && problem.metric === 'hessian'
       ? await sampleRows(context, problem, scope)
       : undefined;
-  const scorer = (
-    on: LayerProblem,
-    share: number,
-  ): ((
-    lefts: readonly ActivationQuantizer[],
-    rights: readonly UniformQuantizer[],
-    groups: ScoreGroups,
-  ) => Promise<Float64Array[]>) => {
+  const scorer = (on: LayerProblem, share: number): ScorePairs => {
     return (lefts, rights, groups) => {
       const work = share * Math.max(lefts.length, rights.length);
       return scoreCandidates(context, on, lefts, rights, groups, (part) => onWork(part * work));
@@ -107,7 +100,7 @@ export async function searchLayer(
   };
   const full = sample?.exact ? scorer(sample.problem, sample.share) : scorer(problem, 1);
   const screen = sample && !sample.exact ? scorer(sample.problem, sample.share) : undefined;
-  const evaluators = (score: (scored: typeof full) => Evaluate): Evaluators => ({
+  const evaluators: MakeEvaluators = (score) => ({
     full: score(full),
     ...(screen ? { screen: score(screen) } : {}),
   });
@@ -141,31 +134,9 @@ export async function searchLayer(
     }
     const forLeft = evaluators((scored) => (factors) => scored(factors.map(left.quantizer), [b], left.scoreGroups));
     if (round === 0 && options.search === 'coarse-to-fine') {
-      const valleys = await findValleys(forLeft, left.groups, options);
-      const fitted: { a: Float64Array; b: Float64Array; scores: Float64Array }[] = [];
-      for (const valley of valleys) {
-        const fixed = left.quantizer(valley);
-        const forRight = evaluators(
-          (scored) => (factors) => scored([fixed], factors.map(right.quantizer), right.scoreGroups),
-        );
-        const { factors: fittedB } = await fit(forRight, options, bFactors);
-        const other = right.quantizer(fittedB);
-        const toFitted = evaluators(
-          (scored) => (factors) => scored(factors.map(left.quantizer), [other], left.scoreGroups),
-        );
-        const { factors: bottom } = await settle(toFitted, options, valley);
-        const [scores] = await full([left.quantizer(bottom)], [other], left.scoreGroups);
-        fitted.push({ a: bottom, b: fittedB, scores: scores as Float64Array });
-      }
-      const deepest = Array.from({ length: left.groups }, (_, g) =>
-        lowest(fitted.map(({ scores }) => scores[g] as number)),
-      );
-      aFactors = aFactors.map((_, g) => fitted[deepest[g] as number]?.a[g] as number);
-      // A weight has one left operand; attention's operands belong to the same head.
-      bFactors = bFactors.map((_, g) => fitted[deepest[left.groups === 1 ? 0 : g] as number]?.b[g] as number);
+      ({ aFactors, bFactors, score } = await followValleys(evaluators, full, left, right, options, forLeft, bFactors));
       a = left.quantizer(aFactors);
       b = right.quantizer(bFactors);
-      score = deepest.reduce((total, v, g) => total + (fitted[v]?.scores[g] as number), 0);
       continue;
     }
     const aChoice = await search(forLeft, left.groups, options, 'activation', round, aFactors);
@@ -180,6 +151,58 @@ export async function searchLayer(
     b,
     score: score / scoreUnit(problem, ranges),
     ...(a.type === 'twin-softmax' || a.type === 'twin-gelu' ? { maxShift: shiftLimit } : {}),
+  };
+}
+
+/** Scores candidates of one operand, or of the other, against a shared one; see `scoreCandidates`. */
+type ScorePairs = (
+  lefts: readonly ActivationQuantizer[],
+  rights: readonly UniformQuantizer[],
+  groups: ScoreGroups,
+) => Promise<Float64Array[]>;
+
+/** Turns a way to score factors into its two forms, on all rows and on the sample. */
+type MakeEvaluators = (score: (scored: ScorePairs) => Evaluate) => Evaluators;
+
+/**
+ * Follows the deepest valleys of the left operand: the right one is fitted to each, the left one settles in it, and all rows decide,
+ * group by group. Alternating alone would stay in the valley that it begins in, because a fitted operand favours it.
+ */
+async function followValleys(
+  evaluators: MakeEvaluators,
+  full: ScorePairs,
+  left: SearchedOperand<ActivationQuantizer>,
+  right: SearchedOperand<UniformQuantizer>,
+  options: CalibrationOptions,
+  forLeft: Evaluators,
+  bFactors: Float64Array,
+): Promise<{ aFactors: Float64Array<ArrayBuffer>; bFactors: Float64Array<ArrayBuffer>; score: number }> {
+  const followed: { a: Float64Array; b: Float64Array; scores: Float64Array }[] = [];
+  for (const valley of await findValleys(forLeft, left.groups, options)) {
+    const fixed = left.quantizer(valley);
+    const forRight = evaluators(
+      (scored) => (factors) => scored([fixed], factors.map(right.quantizer), right.scoreGroups),
+    );
+    const { factors: fitted } = await fit(forRight, options, bFactors);
+    const other = right.quantizer(fitted);
+    const toFitted = evaluators(
+      (scored) => (factors) => scored(factors.map(left.quantizer), [other], left.scoreGroups),
+    );
+    const { factors: bottom } = await settle(toFitted, options, valley);
+    const [scores] = await full([left.quantizer(bottom)], [other], left.scoreGroups);
+    followed.push({ a: bottom, b: fitted, scores: scores as Float64Array });
+  }
+  const deepest = Array.from({ length: left.groups }, (_, g) =>
+    lowest(followed.map(({ scores }) => scores[g] as number)),
+  );
+  return {
+    aFactors: Float64Array.from(deepest, (v, g) => followed[v]?.a[g] as number),
+    // All channels of a weight have one left operand; operands of attention belong to the same head.
+    bFactors: Float64Array.from(
+      bFactors,
+      (_, g) => followed[deepest[left.groups === 1 ? 0 : g] as number]?.b[g] as number,
+    ),
+    score: deepest.reduce((total, v, g) => total + (followed[v]?.scores[g] as number), 0),
   };
 }
 
