@@ -8,7 +8,7 @@ import { isSearched, searchedLayers, type Unit } from '../model/graph.ts';
 import type { Model } from '../model/load.ts';
 import { patchCodes, unfoldPatches } from '../model/patches.ts';
 import { multiplyAccumulates, productGeometry } from '../quantize/geometry.ts';
-import { packRows } from '../quantize/pack.ts';
+import { packRows } from '../kernels/pack.ts';
 import { captureUnit, type ChunkInput } from './captureUnit.ts';
 import { checkpointKey, decodeCheckpoint, encodeCheckpoint, type CheckpointStore } from './checkpoint.ts';
 import { fisherSeed } from './gradientSeed.ts';

@@ -35,9 +35,34 @@ export interface CalibrationOptions {
   readonly beta: number;
 }
 
+/** How a nonlinearity is computed in integers; `shift` is I-ViT as published. */
+export type NonlinearMethod = 'shift' | 'shift-fixed' | 'poly' | 'lut';
+
+/** The error of every integer form of one softmax, GELU or LayerNorm on the calibration images. */
+export interface NonlinearRecipe {
+  /** `blocks.3.attn.softmax`, `blocks.3.mlp.gelu`, or the name of the norm. */
+  readonly name: string;
+  readonly kind: 'softmax' | 'gelu' | 'layerNorm';
+  /** The method of the least error. */
+  readonly method: NonlinearMethod;
+  /** Noise power over signal power of the codes that it writes; null where its integers cannot hold the values. */
+  readonly errors: Readonly<Record<NonlinearMethod, number | null>>;
+}
+
+/** What integer inference needs beyond the searched products. */
+export interface IntegerRecipe {
+  /**
+   * Largest magnitude over the calibration images, by `<unit>.<tensor>`: inputs and outputs of additions and of the token
+   * assembly, inputs of GELU, inputs of softmax times its scale, logits.
+   */
+  readonly ranges: Readonly<Record<string, number>>;
+  /** In the order of the forward pass. */
+  readonly nonlinear: readonly NonlinearRecipe[];
+}
+
 export interface Recipe {
   readonly format: 'twinshift-recipe';
-  readonly version: 1;
+  readonly version: 2;
   readonly model: {
     readonly architecture: string;
     readonly weightsSha256: string;
@@ -52,4 +77,5 @@ export interface Recipe {
   readonly meanActivationBits: number;
   /** In the order of the forward pass. */
   readonly layers: readonly LayerRecipe[];
+  readonly integer: IntegerRecipe;
 }

@@ -23,6 +23,15 @@ export interface Kernel<
 /** Workgroups along x, y and z. */
 export type Grid = readonly [x: number, y: number, z: number];
 
+/** Bytes of a buffer that are bound instead of the whole; `offset` is a multiple of the device's storage alignment. */
+export interface BufferSlice {
+  readonly buffer: GPUBuffer;
+  readonly offset: number;
+  readonly size: number;
+}
+
+export type Bindable = GPUBuffer | BufferSlice;
+
 /** A compiled kernel bound to its buffers and parameters: plain data, recorded any number of times. */
 export interface Dispatch {
   readonly name: string;
@@ -37,7 +46,7 @@ export interface Dispatch {
 export async function prepare<B extends string, P extends string, O extends string>(
   device: GPUDevice,
   kernel: Kernel<B, P, O>,
-  buffers: Readonly<Record<NoInfer<B>, GPUBuffer>>,
+  buffers: Readonly<Record<NoInfer<B>, Bindable>>,
   params: Readonly<Record<NoInfer<P>, number>>,
   grid: Grid,
   constants: Partial<Record<NoInfer<O>, number>> = {},
@@ -46,12 +55,16 @@ export async function prepare<B extends string, P extends string, O extends stri
   const pipeline = await pipelineFor(device, kernel, { ...kernel.overrides, ...constants });
   const uniform = writeParams(device, kernel, params);
   const names = Object.keys(kernel.bindings) as B[];
-  const entries = [...names.map((name) => buffers[name]), uniform].map((buffer, binding) => ({
+  const entries = [...names.map((name) => buffers[name]), uniform].map((bound, binding) => ({
     binding,
-    resource: { buffer },
+    resource: resourceOf(bound),
   }));
   const bindGroup = device.createBindGroup({ label: kernel.name, layout: pipeline.getBindGroupLayout(0), entries });
   return { name: kernel.name, pipeline, bindGroup, grid, params: uniform };
+}
+
+function resourceOf(bound: Bindable): GPUBufferBinding {
+  return 'buffer' in bound ? { buffer: bound.buffer, offset: bound.offset, size: bound.size } : { buffer: bound };
 }
 
 export function record(pass: GPUComputePassEncoder, { pipeline, bindGroup, grid }: Dispatch): void {

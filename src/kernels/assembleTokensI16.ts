@@ -1,6 +1,6 @@
 import body from '../../shaders/assemble_tokens_i16.wgsl?raw';
 import library from '../../shaders/lib_fixed_point.wgsl?raw';
-import { gridFor, prepare, type Dispatch, type Kernel } from '../gpu/kernel.ts';
+import { gridFor, prepare, type Bindable, type Dispatch, type Kernel } from '../gpu/kernel.ts';
 import { checkIntegers, checkRoom } from './codes.ts';
 import { int16Words } from './int16.ts';
 import { requireSizes } from './sizes.ts';
@@ -31,7 +31,7 @@ export interface AssembleTokensI16Shape {
  */
 export async function assembleTokensI16(
   device: GPUDevice,
-  buffers: Readonly<Record<keyof typeof assembleTokensI16Kernel.bindings, GPUBuffer>>,
+  buffers: Readonly<Record<keyof typeof assembleTokensI16Kernel.bindings, Bindable>>,
   { images, rows, prefixRows, features }: AssembleTokensI16Shape,
 ): Promise<Dispatch> {
   requireSizes({ images, rows, features });

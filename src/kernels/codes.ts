@@ -1,3 +1,5 @@
+import type { Bindable } from '../gpu/kernel.ts';
+
 /** Facts shared by the kernels that make and multiply packed 8-bit codes, and the checks of their arguments. */
 
 /** How a code of operand A stands for an integer; the names are those of the recipe's quantizers. */
@@ -64,7 +66,7 @@ export function checkBits(bits: number): void {
 }
 
 /** Throws unless `buffer` holds `elements` of 4 bytes: a read past its end would be hidden by robust access. */
-export function checkRoom(name: string, buffer: GPUBuffer, elements: number): void {
+export function checkRoom(name: string, buffer: Bindable, elements: number): void {
   if (buffer.size < 4 * elements) {
     throw new RangeError(`${name} needs ${4 * elements} bytes, its buffer has ${buffer.size}`);
   }

@@ -1,6 +1,6 @@
 import body from '../../shaders/gelu_f32.wgsl?raw';
 import erf from '../../shaders/lib_erf_f32.wgsl?raw';
-import { gridFor, prepare, type Dispatch, type Kernel } from '../gpu/kernel.ts';
+import { gridFor, prepare, type Bindable, type Dispatch, type Kernel } from '../gpu/kernel.ts';
 import { requireSizes } from './sizes.ts';
 
 export const geluF32Kernel = {
@@ -24,7 +24,7 @@ export interface GeluF32Shape {
  */
 export async function geluF32(
   device: GPUDevice,
-  buffers: Readonly<Record<keyof typeof geluF32Kernel.bindings, GPUBuffer>>,
+  buffers: Readonly<Record<keyof typeof geluF32Kernel.bindings, Bindable>>,
   shape: GeluF32Shape,
 ): Promise<Dispatch> {
   const { count } = shape;

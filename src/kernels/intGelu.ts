@@ -1,7 +1,7 @@
 import exponentials from '../../shaders/lib_int_exp.wgsl?raw';
 import fixedPoint from '../../shaders/lib_fixed_point.wgsl?raw';
 import wgsl from '../../shaders/int_gelu.wgsl?raw';
-import { gridFor, prepare, type Dispatch, type Kernel } from '../gpu/kernel.ts';
+import { gridFor, prepare, type Bindable, type Dispatch, type Kernel } from '../gpu/kernel.ts';
 import { checkBits, checkIntegers, checkRoom, codeWords } from './codes.ts';
 import { checkGeluConstants, type IntGeluConstants, type IntGeluMethod } from './geluConstants.ts';
 
@@ -40,11 +40,11 @@ export const INT_GELU_METHOD: Readonly<Record<Exclude<IntGeluMethod, 'shift'>, n
 
 export interface IntGeluBuffers {
   /** u32 `[rows][ceil(columns * inputBits / 32)]`, signed codes. */
-  readonly source: GPUBuffer;
+  readonly source: Bindable;
   /** u32, the table of the constants of `lut` and `lut-codes`; null for the other methods. */
-  readonly table: GPUBuffer | null;
+  readonly table: Bindable | null;
   /** u32 `[rows][ceil(columns / 4)]`, twin-gelu codes. */
-  readonly codes: GPUBuffer;
+  readonly codes: Bindable;
 }
 
 export interface IntGeluShape {
@@ -88,7 +88,7 @@ export async function intGelu(device: GPUDevice, buffers: IntGeluBuffers, params
 
 /** Checks what both GELU kernels share; returns the words they write. */
 export function checkGelu(
-  { source, codes }: { readonly source: GPUBuffer; readonly codes: GPUBuffer },
+  { source, codes }: { readonly source: Bindable; readonly codes: Bindable },
   { rows, columns, inputBits, bits }: IntGeluShape,
 ): number {
   checkIntegers({ rows, columns }, 1);

@@ -1,6 +1,6 @@
 import body from '../../shaders/int_layer_norm.wgsl?raw';
 import library from '../../shaders/lib_fixed_point.wgsl?raw';
-import { gridFor, prepare, type Dispatch, type Kernel } from '../gpu/kernel.ts';
+import { gridFor, prepare, type Bindable, type Dispatch, type Kernel } from '../gpu/kernel.ts';
 import { checkIntegers, checkRoom, codeWords } from './codes.ts';
 import { int16Words } from './int16.ts';
 import { checkFeatures, type IntLayerNormForm } from './layerNormConstants.ts';
@@ -47,7 +47,7 @@ export interface IntLayerNormParams {
  */
 export async function intLayerNorm(
   device: GPUDevice,
-  buffers: Readonly<Record<keyof typeof intLayerNormKernel.bindings, GPUBuffer>>,
+  buffers: Readonly<Record<keyof typeof intLayerNormKernel.bindings, Bindable>>,
   params: IntLayerNormParams,
 ): Promise<Dispatch> {
   const { rows, features, form, epsilon, xOffset = 0, qmin = -128, qmax = 127 } = params;

@@ -1,7 +1,7 @@
 import exponentials from '../../shaders/lib_int_exp.wgsl?raw';
 import fixedPoint from '../../shaders/lib_fixed_point.wgsl?raw';
 import wgsl from '../../shaders/int_softmax.wgsl?raw';
-import { gridFor, prepare, type Dispatch, type Kernel } from '../gpu/kernel.ts';
+import { gridFor, prepare, type Bindable, type Dispatch, type Kernel } from '../gpu/kernel.ts';
 import { checkIntegers, checkRoom, codeWords } from './codes.ts';
 import type { TwinBoundary } from './quantizeTwinSoftmax.ts';
 import {
@@ -46,13 +46,13 @@ export const INT_SOFTMAX_METHOD: Readonly<Record<IntSoftmaxMethod, number>> = {
 
 export interface IntSoftmaxBuffers {
   /** i32 `[rows][columns]`, Q.K^T. */
-  readonly accumulators: GPUBuffer;
+  readonly accumulators: Bindable;
   /** u32 `[heads][2]`, the rescale of each head from accumulators to logits, packed by `packDyadics`. */
-  readonly rescales: GPUBuffer;
+  readonly rescales: Bindable;
   /** u32 `[256]`, the table of the constants of `lut`; null for the other methods. */
-  readonly table: GPUBuffer | null;
+  readonly table: Bindable | null;
   /** u32 `[rows][ceil(columns / 4)]`, twin-softmax codes. */
-  readonly codes: GPUBuffer;
+  readonly codes: Bindable;
 }
 
 export interface IntSoftmaxParams {

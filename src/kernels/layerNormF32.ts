@@ -1,5 +1,5 @@
 import wgsl from '../../shaders/layer_norm_f32.wgsl?raw';
-import { gridFor, prepare, type Dispatch, type Kernel } from '../gpu/kernel.ts';
+import { gridFor, prepare, type Bindable, type Dispatch, type Kernel } from '../gpu/kernel.ts';
 import { requireSizes } from './sizes.ts';
 
 export const layerNormF32Kernel = {
@@ -27,7 +27,7 @@ export interface LayerNormF32Shape {
  */
 export async function layerNormF32(
   device: GPUDevice,
-  buffers: Readonly<Record<keyof typeof layerNormF32Kernel.bindings, GPUBuffer>>,
+  buffers: Readonly<Record<keyof typeof layerNormF32Kernel.bindings, Bindable>>,
   shape: LayerNormF32Shape,
 ): Promise<Dispatch> {
   const { rows, features } = shape;

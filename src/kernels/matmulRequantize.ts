@@ -1,6 +1,6 @@
 import library from '../../shaders/lib_fixed_point.wgsl?raw';
 import body from '../../shaders/matmul_requantize.wgsl?raw';
-import { gridFor, prepare, type Dispatch, type Kernel } from '../gpu/kernel.ts';
+import { gridFor, prepare, type Bindable, type Dispatch, type Kernel } from '../gpu/kernel.ts';
 import {
   accumulatorBound,
   checkBits,
@@ -60,16 +60,16 @@ const OUTPUT: Readonly<Record<RequantizedType, number>> = { codes: 0, 'codes-by-
 
 export interface MatmulRequantizeBuffers {
   /** u32, row-major codes at the view `a`. */
-  readonly a: GPUBuffer;
+  readonly a: Bindable;
   /** u32, depth-major signed codes at the view `b`. */
-  readonly b: GPUBuffer;
+  readonly b: Bindable;
   /** i32 or none. */
-  readonly bias: GPUBuffer | null;
+  readonly bias: Bindable | null;
   /** u32 pairs (multiplier, shift), `packDyadics`; none for int32 outputs. */
-  readonly rescale: GPUBuffer | null;
+  readonly rescale: Bindable | null;
   /** u32, int16 laid out like the output but from its own offset; none unless the output is int16. */
-  readonly residual: GPUBuffer | null;
-  readonly y: GPUBuffer;
+  readonly residual: Bindable | null;
+  readonly y: Bindable;
 }
 
 /** Where the entry of a column lies: offset + head*headStride + column*columnStride. */

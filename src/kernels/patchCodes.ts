@@ -1,5 +1,5 @@
 import wgsl from '../../shaders/patch_codes.wgsl?raw';
-import { gridFor, prepare, type Dispatch, type Kernel } from '../gpu/kernel.ts';
+import { gridFor, prepare, type Bindable, type Dispatch, type Kernel } from '../gpu/kernel.ts';
 import { checkRoom, codeWords } from './codes.ts';
 import { requireSizes } from './sizes.ts';
 
@@ -27,7 +27,7 @@ export interface PatchCodesShape {
  */
 export async function patchCodes(
   device: GPUDevice,
-  buffers: Readonly<Record<keyof typeof patchCodesKernel.bindings, GPUBuffer>>,
+  buffers: Readonly<Record<keyof typeof patchCodesKernel.bindings, Bindable>>,
   { images, height, width, patchSize }: PatchCodesShape,
 ): Promise<Dispatch> {
   requireSizes({ images, height, width, patchSize });

@@ -1,5 +1,5 @@
 import wgsl from '../../shaders/quantize_twin_softmax.wgsl?raw';
-import { gridFor, prepare, type Dispatch, type Kernel } from '../gpu/kernel.ts';
+import { gridFor, prepare, type Bindable, type Dispatch, type Kernel } from '../gpu/kernel.ts';
 import { checkBits, checkIntegers, checkRoom, codeWords } from './codes.ts';
 
 export const quantizeTwinSoftmaxKernel = {
@@ -36,11 +36,11 @@ export function twinSoftmaxTable(
 
 export interface TwinBuffers {
   /** f32 `[rows][depth]` from element `offset`. */
-  readonly source: GPUBuffer;
+  readonly source: Bindable;
   /** f32, one row of the kernel's table per candidate. */
-  readonly table: GPUBuffer;
+  readonly table: Bindable;
   /** u32 `[candidates][rows][ceil(depth / 4)]`. */
-  readonly codes: GPUBuffer;
+  readonly codes: Bindable;
 }
 
 export interface TwinParams {

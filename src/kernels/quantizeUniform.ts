@@ -1,5 +1,5 @@
 import wgsl from '../../shaders/quantize_uniform.wgsl?raw';
-import { gridFor, prepare, type Dispatch, type Kernel } from '../gpu/kernel.ts';
+import { gridFor, prepare, type Bindable, type Dispatch, type Kernel } from '../gpu/kernel.ts';
 import { checkBits, checkIntegers, checkRoom, codeWords } from './codes.ts';
 
 export const quantizeUniformKernel = {
@@ -27,11 +27,11 @@ export const quantizeUniformKernel = {
 
 export interface QuantizeUniformBuffers {
   /** f32, the strided view of the parameters. */
-  readonly source: GPUBuffer;
+  readonly source: Bindable;
   /** f32 `[candidates][groupsPerCandidate]`, `Math.fround(1 / scale)`. */
-  readonly inverseScales: GPUBuffer;
+  readonly inverseScales: Bindable;
   /** u32 `[candidates][images * heads][rows][words]` or `[candidates][images * heads][words][rows]`. */
-  readonly codes: GPUBuffer;
+  readonly codes: Bindable;
 }
 
 export interface QuantizeUniformParams {

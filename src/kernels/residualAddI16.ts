@@ -1,6 +1,6 @@
 import library from '../../shaders/lib_fixed_point.wgsl?raw';
 import body from '../../shaders/residual_add_i16.wgsl?raw';
-import { gridFor, prepare, type Dispatch, type Kernel } from '../gpu/kernel.ts';
+import { gridFor, prepare, type Bindable, type Dispatch, type Kernel } from '../gpu/kernel.ts';
 import { checkRoom } from './codes.ts';
 import type { Dyadic } from './dyadic.ts';
 import { checkDyadic16 } from './int16.ts';
@@ -29,7 +29,7 @@ export interface ResidualAddI16Params {
  */
 export async function residualAddI16(
   device: GPUDevice,
-  buffers: Readonly<Record<keyof typeof residualAddI16Kernel.bindings, GPUBuffer>>,
+  buffers: Readonly<Record<keyof typeof residualAddI16Kernel.bindings, Bindable>>,
   { words, rescaleA, rescaleB }: ResidualAddI16Params,
 ): Promise<Dispatch> {
   requireSizes({ words });

@@ -1,7 +1,7 @@
 import exponentials from '../../shaders/lib_int_exp.wgsl?raw';
 import fixedPoint from '../../shaders/lib_fixed_point.wgsl?raw';
 import wgsl from '../../shaders/shift_gelu.wgsl?raw';
-import { gridFor, prepare, type Dispatch, type Kernel } from '../gpu/kernel.ts';
+import { gridFor, prepare, type Bindable, type Dispatch, type Kernel } from '../gpu/kernel.ts';
 import { checkGeluConstants, type IntGeluConstants } from './geluConstants.ts';
 import { checkGelu, type IntGeluShape } from './intGelu.ts';
 
@@ -23,9 +23,9 @@ export const shiftGeluKernel = {
 
 export interface ShiftGeluBuffers {
   /** u32 `[rows][ceil(columns * inputBits / 32)]`, signed codes. */
-  readonly source: GPUBuffer;
+  readonly source: Bindable;
   /** u32 `[rows][ceil(columns / 4)]`, twin-gelu codes. */
-  readonly codes: GPUBuffer;
+  readonly codes: Bindable;
 }
 
 export interface ShiftGeluParams extends IntGeluShape {

@@ -1,5 +1,5 @@
 import wgsl from '../../shaders/softmax_f32.wgsl?raw';
-import { gridFor, prepare, type Dispatch, type Kernel } from '../gpu/kernel.ts';
+import { gridFor, prepare, type Bindable, type Dispatch, type Kernel } from '../gpu/kernel.ts';
 import { requireSizes } from './sizes.ts';
 
 export const softmaxF32Kernel = {
@@ -25,7 +25,7 @@ export interface SoftmaxF32Shape {
  */
 export async function softmaxF32(
   device: GPUDevice,
-  buffers: Readonly<Record<keyof typeof softmaxF32Kernel.bindings, GPUBuffer>>,
+  buffers: Readonly<Record<keyof typeof softmaxF32Kernel.bindings, Bindable>>,
   shape: SoftmaxF32Shape,
 ): Promise<Dispatch> {
   const { rows, columns } = shape;

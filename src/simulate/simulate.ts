@@ -15,7 +15,7 @@ import {
 import { searchedLayers, type LinearOperation } from '../model/graph.ts';
 import type { Model } from '../model/load.ts';
 import { patchCodes, unfoldPatches } from '../model/patches.ts';
-import { packDepthMajor, packRows } from '../quantize/pack.ts';
+import { packDepthMajor, packRows } from '../kernels/pack.ts';
 import { concatenate } from '../model/concatenate.ts';
 import { geometries, quantizedExecutor, type DeviceWeight, type QuantizedLayer } from './quantizedExecutor.ts';
 

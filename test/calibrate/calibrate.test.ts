@@ -15,7 +15,7 @@ import type { Model } from '../../src/model/load.ts';
 import { patchCodes, unfoldPatches } from '../../src/model/patches.ts';
 import { productGeometry } from '../../src/quantize/geometry.ts';
 import { layerWeight } from '../../src/quantize/layerWeight.ts';
-import { packRows } from '../../src/quantize/pack.ts';
+import { packRows } from '../../src/kernels/pack.ts';
 import { useGpu } from '../support/device.ts';
 import { doubleLayerScore } from '../support/doubleLayerScore.ts';
 import { sampleImages, sampleModel } from '../support/sample.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { calibrationOptions } from '../../src/calibrate/options.ts';
 import { initialScale, maxTwinShift, steps, twinShift } from '../../src/quantize/quantizer.ts';
-import { packDepthMajor, packRows } from '../../src/quantize/pack.ts';
+import { packDepthMajor, packRows } from '../../src/kernels/pack.ts';
 import { foldPixels } from '../../src/quantize/pixels.ts';
 
 test.each([

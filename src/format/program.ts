@@ -1,0 +1,162 @@
+import type { CodeKind } from '../kernels/codes.ts';
+import type { Dyadic } from '../kernels/dyadic.ts';
+import type { IntGeluConstants } from '../kernels/geluConstants.ts';
+import type { IntLayerNormForm } from '../kernels/layerNormConstants.ts';
+import type { TwinBoundary } from '../kernels/quantizeTwinSoftmax.ts';
+import type { IntSoftmaxConstants } from '../kernels/softmaxConstants.ts';
+
+/**
+ * An integer network as data: a straight-line list of operations over named tensors, from the bytes of an image to its logits.
+ * It is what a model file stores and all that inference knows about the network. Shapes are per image.
+ */
+export interface IntegerProgram {
+  /** Tensor of layout `pixels`. */
+  readonly input: string;
+  /** The logits, `int16` or `int32`, one row. */
+  readonly output: string;
+  readonly tensors: Readonly<Record<string, IntegerTensor>>;
+  /** Each tensor but the input is written by exactly one operation, before any that reads it. */
+  readonly operations: readonly IntegerOperation[];
+}
+
+/**
+ * How a tensor `[heads][rows][columns]` lies in memory; the last five are those of `denseOutput`.
+ * - `pixels`: uint8 `[rows][columns][3]`, heads 1
+ * - `left`, `right`, `right-transposed`: packed codes, an operand of a product
+ * - `int16`, `int32`: row-major integers
+ */
+export type IntegerLayout = 'pixels' | 'left' | 'right' | 'right-transposed' | 'int16' | 'int32';
+
+export interface IntegerTensor {
+  readonly layout: IntegerLayout;
+  readonly heads: number;
+  readonly rows: number;
+  readonly columns: number;
+  /** Real value of one integer unit (s_R1 for twin ranges): one for the whole tensor, or one a head. */
+  readonly scales: readonly number[];
+  /** What a code means; present exactly in the layouts of codes. */
+  readonly codes?: IntegerCodes;
+}
+
+export interface IntegerCodes {
+  readonly kind: CodeKind;
+  /** Flag included. */
+  readonly bits: number;
+  /** Twin shift; 0 for uniform codes. */
+  readonly shift: number;
+  /** Of `twin-softmax` codes: the rule by which a value takes its range. */
+  readonly boundary?: TwinBoundary;
+}
+
+/** `output = pixels - 128`, cut into patches: `[patches][3 patchSize^2]` in the order of a flattened weight. */
+export interface PatchesOperation {
+  readonly kind: 'patches';
+  readonly name: string;
+  readonly input: string;
+  readonly output: string;
+  readonly patchSize: number;
+}
+
+/**
+ * `input * weight^T + bias`, rescaled per output feature. Parameters `LinearParameters` by name. The output features are shared
+ * out to `outputs` in order: a tensor `[heads][rows][columns]` takes heads * columns of them from `first` on.
+ */
+export interface LinearOperation {
+  readonly kind: 'linear';
+  readonly name: string;
+  readonly input: string;
+  readonly inFeatures: number;
+  readonly outFeatures: number;
+  readonly weightBits: number;
+  readonly outputs: readonly { readonly tensor: string; readonly first: number }[];
+  /** An int16 tensor of the shape of the only output, rescaled and added after the rescale of the product. */
+  readonly residual: ({ readonly tensor: string } & Dyadic) | null;
+}
+
+/**
+ * `a * b` per head. a is `left`, b is `right` (`a b`) or `right-transposed` (`a b^T`). The output has the product's heads, or
+ * heads 1 with the heads side by side in its columns.
+ */
+export interface ProductOperation {
+  readonly kind: 'product';
+  readonly name: string;
+  readonly a: string;
+  readonly b: string;
+  readonly output: string;
+  /** One a head; none for an int32 output. */
+  readonly rescales: readonly Dyadic[] | null;
+}
+
+/** `output = [prefix; saturate(input + position)]`, all int16 in one scale. Parameters `TokensParameters` by name. */
+export interface TokensOperation {
+  readonly kind: 'tokens';
+  readonly name: string;
+  readonly input: string;
+  readonly output: string;
+  readonly prefixRows: number;
+}
+
+/** LayerNorm of int16 rows into codes. Parameters `NormParameters` by name. */
+export interface LayerNormOperation {
+  readonly kind: 'layerNorm';
+  readonly name: string;
+  readonly input: string;
+  readonly output: string;
+  /** The only row of the input that is read, or null for all. */
+  readonly row: number | null;
+  readonly form: IntLayerNormForm;
+  /** In units of (scale of the input / features)^2; 0 in the published form. Below 2^53. */
+  readonly epsilon: number;
+  /** The real epsilon, for a float LayerNorm in its place. */
+  readonly floatEpsilon: number;
+}
+
+/** Softmax of int32 accumulators, rescaled per head to logits, into twin codes. */
+export interface SoftmaxOperation {
+  readonly kind: 'softmax';
+  readonly name: string;
+  readonly input: string;
+  readonly output: string;
+  /** Real logit of a unit of the input: factor * its scale. */
+  readonly factor: number;
+  /** Width of the rescaled logits, 8 to 16. */
+  readonly logitBits: number;
+  /** One a head. */
+  readonly rescales: readonly Dyadic[];
+  readonly constants: IntSoftmaxConstants;
+}
+
+/** GELU of uniform 8-bit codes or int16 into twin codes. */
+export interface GeluOperation {
+  readonly kind: 'gelu';
+  readonly name: string;
+  readonly input: string;
+  readonly output: string;
+  readonly constants: IntGeluConstants;
+}
+
+export type IntegerOperation =
+  | PatchesOperation
+  | LinearOperation
+  | ProductOperation
+  | TokensOperation
+  | LayerNormOperation
+  | SoftmaxOperation
+  | GeluOperation;
+
+/** Tensors that an operation reads, in the order of its fields. */
+export function inputsOf(operation: IntegerOperation): string[] {
+  switch (operation.kind) {
+    case 'linear':
+      return operation.residual ? [operation.input, operation.residual.tensor] : [operation.input];
+    case 'product':
+      return [operation.a, operation.b];
+    default:
+      return [operation.input];
+  }
+}
+
+/** Tensors that an operation writes. */
+export function outputsOf(operation: IntegerOperation): string[] {
+  return operation.kind === 'linear' ? operation.outputs.map(({ tensor }) => tensor) : [operation.output];
+}

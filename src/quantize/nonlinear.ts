@@ -1,0 +1,76 @@
+import { geluConstants, type IntGeluConstants, type IntGeluMethod } from '../kernels/geluConstants.ts';
+import type { IntLayerNormForm } from '../kernels/layerNormConstants.ts';
+import { softmaxConstants, type IntSoftmaxConstants, type IntSoftmaxMethod } from '../kernels/softmaxConstants.ts';
+import { steps, type TwinGeluQuantizer } from './quantizer.ts';
+
+/** The integer forms of softmax, GELU and LayerNorm that each method stands for: input widths, steps and constants. */
+
+/** Room above the calibration images' largest magnitude of what is kept at 16 bits; it saturates beyond. */
+export const RANGE_MARGIN = 2;
+/** The same for softmax logits, whose largest value decides the row. */
+const LOGIT_MARGIN = 1.5;
+const LOGIT_BITS = 12;
+
+export interface SoftmaxForm {
+  /** Width of a logit. */
+  readonly logitBits: number;
+  /** Real step of a logit. */
+  readonly scale: number;
+  readonly constants: IntSoftmaxConstants;
+}
+
+/**
+ * Softmax of rows of `columns` by `method`. `shift` takes 8-bit logits as I-ViT does; the others 12 bits, `shift-fixed` as many
+ * of these as its octaves leave.
+ *
+ * @param range largest magnitude of a logit
+ * @throws RangeError when no integers of the method hold the values, with the numbers
+ */
+export function softmaxForm(method: IntSoftmaxMethod, range: number, columns: number): SoftmaxForm {
+  if (method === 'shift') return softmaxAt(method, 8, range, columns);
+  for (let bits = LOGIT_BITS; bits > 8; bits--) {
+    try {
+      return softmaxAt(method, bits, LOGIT_MARGIN * range, columns);
+    } catch (error) {
+      if (!(error instanceof RangeError) || method !== 'shift-fixed') throw error;
+    }
+  }
+  return softmaxAt(method, 8, LOGIT_MARGIN * range, columns);
+}
+
+function softmaxAt(method: IntSoftmaxMethod, logitBits: number, range: number, columns: number): SoftmaxForm {
+  const scale = stepFor(range, logitBits);
+  return { logitBits, scale, constants: softmaxConstants(method, scale, columns) };
+}
+
+export interface GeluForm {
+  readonly inputBits: 8 | 16;
+  /** Real step of an input code. */
+  readonly scale: number;
+  readonly constants: IntGeluConstants;
+}
+
+/**
+ * GELU into the codes of `quantizer` by `method`. `shift` takes 8-bit inputs as I-ViT does, `lut-codes` needs them; the others
+ * take 16 bits.
+ *
+ * @param range largest magnitude of an input
+ * @throws RangeError when no integers of the method hold the values, with the numbers
+ */
+export function geluForm(method: IntGeluMethod, range: number, quantizer: TwinGeluQuantizer): GeluForm {
+  const inputBits = method === 'shift' || method === 'lut-codes' ? 8 : 16;
+  const scale = inputBits === 8 ? stepFor(range, 8) : stepFor(RANGE_MARGIN * range, 16);
+  const { bits, shift } = quantizer;
+  const scaleR1 = steps(quantizer)[0] as number;
+  return { inputBits, scale, constants: geluConstants(method, { scale, inputBits, bits, shift, scaleR1 }).constants };
+}
+
+/** I-ViT's own LayerNorm for `shift`; it has no polynomial and no table, so that the other methods share the repaired form. */
+export function layerNormForm(method: 'shift' | 'shift-fixed' | 'poly' | 'lut'): IntLayerNormForm {
+  return method === 'shift' ? 'published' : 'fixed';
+}
+
+/** Step of signed codes of `bits` whose largest is at least `range`; a range of 0 is held by any step. */
+export function stepFor(range: number, bits: number): number {
+  return (range > 0 ? range : 1) / (2 ** (bits - 1) - 1);
+}
