@@ -59,6 +59,8 @@ export interface LayerNormOperation {
 /** `output[row, :] = softmax(scale * input[row, :])`. */
 export interface SoftmaxOperation {
   readonly kind: 'softmax';
+  /** For people and recipes: it has no parameters. */
+  readonly name: string;
   readonly input: string;
   readonly output: string;
   readonly rows: number;
@@ -69,6 +71,7 @@ export interface SoftmaxOperation {
 /** Exact (erf) GELU. */
 export interface GeluOperation {
   readonly kind: 'gelu';
+  readonly name: string;
   readonly input: string;
   readonly output: string;
   readonly count: number;

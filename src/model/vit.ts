@@ -113,6 +113,7 @@ function buildBlock(config: VitConfig, name: string): Unit {
       },
       {
         kind: 'softmax',
+        name: `${name}.attn.softmax`,
         input: 'scores',
         output: 'probs',
         rows: heads * rows,
@@ -135,7 +136,7 @@ function buildBlock(config: VitConfig, name: string): Unit {
       { kind: 'add', a: 'x', b: 'attn', output: 'residual', count: stream, scale: 1 },
       norm('norm2', 'residual'),
       linear(`${name}.mlp.fc1`, 'norm2', 'fc1', rows, embedDim, hiddenDim),
-      { kind: 'gelu', input: 'fc1', output: 'gelu', count: rows * hiddenDim },
+      { kind: 'gelu', name: `${name}.mlp.gelu`, input: 'fc1', output: 'gelu', count: rows * hiddenDim },
       { ...linear(`${name}.mlp.fc2`, 'gelu', 'fc2', rows, hiddenDim, embedDim), operand: 'post-gelu' },
       { kind: 'add', a: 'residual', b: 'fc2', output: 'y', count: stream, scale: 1 },
     ],

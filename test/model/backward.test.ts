@@ -70,7 +70,7 @@ test('the gradient of the input is a buffer of its own when the unit only passes
     output: 'y',
     elements: { x: 5, g: 5, y: 5 },
     operations: [
-      { kind: 'gelu', input: 'x', output: 'g', count: 5 },
+      { kind: 'gelu', name: 'gelu', input: 'x', output: 'g', count: 5 },
       { kind: 'add', a: 'x', b: 'g', output: 'y', count: 5, scale: 1 },
     ],
   };
