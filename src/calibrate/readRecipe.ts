@@ -1,7 +1,7 @@
 import { findDuplicateKey } from '../io/duplicateKey.ts';
 import { FormatError } from '../io/errors.ts';
+import { JsonReader } from '../io/jsonReader.ts';
 import type { ActivationQuantizer, UniformQuantizer } from '../quantize/quantizer.ts';
-import { JsonReader } from './jsonReader.ts';
 import type { CalibrationOptions, LayerRecipe, Recipe } from './recipe.ts';
 
 const FORMAT = 'twinshift-recipe';

@@ -25,6 +25,14 @@ export function readI16(entry: TensorEntry): Int16Array<ArrayBuffer> {
   return new Int16Array(ownBytes(entry, 'I16'));
 }
 
+export function readU16(entry: TensorEntry): Uint16Array<ArrayBuffer> {
+  return new Uint16Array(ownBytes(entry, 'U16'));
+}
+
+export function readU32(entry: TensorEntry): Uint32Array<ArrayBuffer> {
+  return new Uint32Array(ownBytes(entry, 'U32'));
+}
+
 export function readI32(entry: TensorEntry): Int32Array<ArrayBuffer> {
   return new Int32Array(ownBytes(entry, 'I32'));
 }

@@ -1,6 +1,7 @@
 /** Read and write the safetensors format: a u64 header length, a JSON header, then the tensors' bytes, little endian. */
 import { findDuplicateKey } from './duplicateKey.ts';
 import { FormatError } from './errors.ts';
+import { shownJson } from './jsonReader.ts';
 
 /** Bytes of one element of every dtype that a header may name. */
 export const dtypeBytes = {
@@ -211,8 +212,7 @@ function quote(text: string): string {
 }
 
 function shown(value: unknown): string {
-  const text = JSON.stringify(value) as string | undefined;
-  return text === undefined ? 'missing' : text.length > 120 ? `${text.slice(0, 120)}...` : text;
+  return shownJson(value, 120);
 }
 
 /**

@@ -1,4 +1,4 @@
-import { FormatError } from '../io/errors.ts';
+import { FormatError } from './errors.ts';
 
 /** A value of a parsed JSON file together with the place it was found at, so that every complaint names both. */
 export class JsonReader {
@@ -58,15 +58,31 @@ export class JsonReader {
     return isScale ? value : this.refuse('a positive f32');
   }
 
+  /** Greater than 0 and finite. */
+  positive(): number {
+    const { value } = this;
+    return typeof value === 'number' && value > 0 && value < Infinity ? value : this.refuse('a positive number');
+  }
+
   word<W extends string>(words: readonly W[]): W {
     const word = words.find((known) => known === this.value);
     return word ?? this.refuse(words.length === 1 ? `"${words[0]}"` : `one of ${words.join(', ')}`);
   }
 
   refuse(wanted: string): never {
-    const text = JSON.stringify(this.value) as string | undefined;
-    const found = text === undefined ? 'missing' : text.length > 60 ? `${text.slice(0, 60)}...` : text;
+    const found = shownJson(this.value, 60);
     const place = this.#path === '' ? 'the document' : this.#path;
     throw new FormatError(`${this.#file}: ${place} is ${found}, wanted ${wanted}`);
   }
+}
+
+/** A parsed value for a message: its JSON, cut after `most` characters; one nested too deeply to print is named as such. */
+export function shownJson(value: unknown, most: number): string {
+  let text: string | undefined;
+  try {
+    text = JSON.stringify(value) as string | undefined;
+  } catch {
+    return 'a value nested too deeply';
+  }
+  return text === undefined ? 'missing' : text.length > most ? `${text.slice(0, most)}...` : text;
 }
