@@ -1,0 +1,22 @@
+import type { GeluOperation, LinearOperation, Unit } from '../model/graph.ts';
+import { geluForm, type GeluForm } from '../quantize/nonlinear.ts';
+import type { TwinGeluQuantizer } from '../quantize/quantizer.ts';
+import { ExportError, forLayer } from './errors.ts';
+import { methodOf } from './nonlinear.ts';
+import type { ProgramDraft } from './programDraft.ts';
+
+/** Input and constants of a GELU, which the linear layer before it needs too. */
+export function geluFormOf(draft: ProgramDraft, unit: Unit, operation: GeluOperation): GeluForm {
+  const method = methodOf(draft.recipe.integer, 'gelu', operation.name, draft.nonlinear);
+  const range = draft.range(draft.flow.name(unit, operation.input));
+  return forLayer(operation.name, () => geluForm(method, range, geluQuantizer(draft, unit, operation)));
+}
+
+export function geluQuantizer(draft: ProgramDraft, unit: Unit, { name, output }: GeluOperation): TwinGeluQuantizer {
+  const reader = draft.reader(draft.flow.name(unit, output)).operation as LinearOperation;
+  const quantizer = draft.layer(reader.name).a;
+  if (quantizer.type === 'twin-gelu') return quantizer;
+  throw new ExportError(
+    `${name}: integer inference needs twin ranges after GELU, the recipe has none (${quantizer.type})`,
+  );
+}

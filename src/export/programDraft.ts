@@ -1,0 +1,121 @@
+import type { LayerRecipe, Recipe } from '../calibrate/recipe.ts';
+import type { LinearParameters, NormParameters, TokensParameters } from '../format/model.ts';
+import type { IntegerCodes, IntegerOperation, IntegerProgram, IntegerTensor } from '../format/program.ts';
+import type { Network, Unit } from '../model/graph.ts';
+import { RANGE_MARGIN, stepFor } from '../quantize/nonlinear.ts';
+import { steps, twinShift, type ActivationQuantizer } from '../quantize/quantizer.ts';
+import { Dataflow, type Step } from './dataflow.ts';
+import { ExportError } from './errors.ts';
+import type { NonlinearChoice } from './nonlinear.ts';
+
+export interface ProgramParts {
+  readonly program: IntegerProgram;
+  readonly linear: ReadonlyMap<string, LinearParameters>;
+  readonly norms: ReadonlyMap<string, NormParameters>;
+  readonly tokens: ReadonlyMap<string, TokensParameters>;
+}
+
+/** A program that grows operation by operation, and what its operations look up: quantizers, ranges, readers, tensors. */
+export class ProgramDraft {
+  readonly recipe: Recipe;
+  readonly nonlinear: NonlinearChoice;
+  readonly flow: Dataflow;
+  readonly operations: IntegerOperation[] = [];
+  readonly linear = new Map<string, LinearParameters>();
+  readonly norms = new Map<string, NormParameters>();
+  readonly tokens = new Map<string, TokensParameters>();
+  /** Rows that were picked out of a tensor: nothing is copied, the reader takes the row. */
+  readonly selected = new Map<string, { readonly tensor: string; readonly row: number }>();
+  /** Outputs of additions that the linear layer before them writes itself. */
+  readonly fused = new Set<string>();
+  readonly #units: readonly Unit[];
+  readonly #layers: ReadonlyMap<string, LayerRecipe>;
+  readonly #tensors = new Map<string, IntegerTensor>();
+
+  constructor(network: Network, recipe: Recipe, nonlinear: NonlinearChoice) {
+    this.recipe = recipe;
+    this.nonlinear = nonlinear;
+    this.flow = new Dataflow(network);
+    this.#units = network.units;
+    this.#layers = new Map(recipe.layers.map((layer) => [layer.name, layer]));
+  }
+
+  parts(input: string, output: string): ProgramParts {
+    const { operations, linear, norms, tokens } = this;
+    return {
+      program: { input, output, tensors: Object.fromEntries(this.#tensors), operations },
+      linear,
+      norms,
+      tokens,
+    };
+  }
+
+  has(name: string): boolean {
+    return this.#tensors.has(name);
+  }
+
+  tensor(name: string): IntegerTensor {
+    const found = this.#tensors.get(name);
+    if (!found) throw new ExportError(`${name}: read before anything in integers writes it`);
+    return found;
+  }
+
+  add(name: string, tensor: IntegerTensor): void {
+    this.#tensors.set(name, tensor);
+  }
+
+  /** 16-bit integers; by default with room for twice the largest value of the calibration images. */
+  addInt16(name: string, rows: number, columns: number, step = stepFor(RANGE_MARGIN * this.range(name), 16)): void {
+    this.add(name, { layout: 'int16', heads: 1, rows, columns, scales: [step] });
+  }
+
+  /** The left operand of a linear layer. */
+  addCodes(name: string, rows: number, columns: number, quantizer: ActivationQuantizer): void {
+    const [step, ...others] = steps(quantizer);
+    if (step === undefined || others.length > 0) {
+      throw new ExportError(
+        `${name}: the input of a linear layer has one scale, the recipe gives it ${others.length + 1}`,
+      );
+    }
+    this.add(name, { layout: 'left', heads: 1, rows, columns, scales: [step], codes: codesOf(quantizer) });
+  }
+
+  layer(name: string): LayerRecipe {
+    const found = this.#layers.get(name);
+    if (!found) throw new ExportError(`the recipe has no layer ${name}; quantize this model again`);
+    return found;
+  }
+
+  /** The only operation that reads `name`. */
+  reader(name: string): Step {
+    const readers = this.flow.readers(name);
+    if (readers.length !== 1) {
+      throw new ExportError(`${name}: ${readers.length} operations read it, its integers need exactly one`);
+    }
+    return readers[0] as Step;
+  }
+
+  /** Largest magnitude of a tensor on the calibration images, under any of its names. */
+  range(name: string): number {
+    const { ranges } = this.recipe.integer;
+    const seen = this.#units.flatMap((unit) =>
+      Object.keys(unit.elements).flatMap((tensor) => {
+        const value = ranges[`${unit.name}.${tensor}`];
+        return value !== undefined && this.flow.name(unit, tensor) === name ? [value] : [];
+      }),
+    );
+    if (seen.length === 0) throw new ExportError(`the recipe has no range of ${name}; quantize this model again`);
+    return Math.max(...seen);
+  }
+}
+
+export function codesOf(quantizer: ActivationQuantizer): IntegerCodes {
+  const kind = quantizer.type === 'pixels' ? 'uniform' : quantizer.type;
+  const codes = { kind, bits: quantizer.bits, shift: twinShift(quantizer) };
+  return quantizer.type === 'twin-softmax' ? { ...codes, boundary: quantizer.boundary } : codes;
+}
+
+/** The value of element i when `count` elements fall into equal runs, one a value. */
+export function groupValue(values: readonly number[], i: number, count: number): number {
+  return values[Math.floor((i * values.length) / count)] as number;
+}
