@@ -2,6 +2,7 @@ import type { IntegerModel } from '../format/model.ts';
 import type { IntegerCodes, IntegerTensor } from '../format/program.ts';
 import type { NumericArray } from '../gpu/buffers.ts';
 import type { Bindable } from '../gpu/kernel.ts';
+import type { TileChoice } from './tiles.ts';
 
 /** Which operations run in float between the integer products. */
 export type FloatKind = 'softmax' | 'gelu' | 'layerNorm';
@@ -14,7 +15,7 @@ export interface StepContext {
   readonly model: IntegerModel;
   /** Shape and meaning of a tensor of the program, one image of it. */
   tensor(name: string): IntegerTensor;
-  /** Where a tensor of all images lies in the arena. Never in the buffer of a tensor that the same operation reads or writes. */
+  /** Where a tensor of all images lies in the arena. An output is never in the buffer of a tensor that its operation reads. */
   activation(name: string): Bindable;
   /** The buffer of `key`: uploaded when the session was made (`modelParameters`), or once, from `make`, when it is first asked for. */
   parameter(key: string, make?: () => NumericArray): GPUBuffer;
@@ -23,6 +24,10 @@ export interface StepContext {
    * overwrites them.
    */
   scratch(slot: 'a' | 'b', bytes: number): Bindable;
+  /** Largest |sum| that the accumulators of a linear or a product can reach. */
+  largestSum(name: string): number;
+  /** The tile of each integer product. */
+  readonly tiles: TileChoice;
 }
 
 /** What the codes of `tensor` mean. */

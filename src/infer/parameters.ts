@@ -1,0 +1,107 @@
+import type { IntegerModel, LinearParameters, NormParameters, TokensParameters } from '../format/model.ts';
+import type { IntegerOperation, IntegerTensor } from '../format/program.ts';
+import type { NumericArray } from '../gpu/buffers.ts';
+import { packDyadics } from '../kernels/dyadic.ts';
+import type { IntGeluConstants } from '../kernels/geluConstants.ts';
+import { int16Words } from '../kernels/int16.ts';
+import { packDepthMajor } from '../kernels/pack.ts';
+import type { IntSoftmaxConstants } from '../kernels/softmaxConstants.ts';
+import type { FloatKind } from './context.ts';
+
+/**
+ * What kernels read beside activations, by key, in the form in which they bind it:
+ * - `NAME.weight`: uint8 `[ceil(inFeatures / 4)][outFeatures][4]`, depth-major codes
+ * - `NAME.bias`: int32; of a linear in units of its accumulator, of a LayerNorm as `layerNormConstants` has it
+ * - `NAME.rescale`: u32 pairs (multiplier, shift), one an output feature or a head
+ * - `NAME.gain`: int32 pairs (signed multiplier, shift)
+ * - `NAME.tokens`: u32 `[rows][words]`, int16 two a word
+ * - `NAME.table`: u32
+ *
+ * An operation of a kind in `float` has none: what replaces it makes its own.
+ */
+export function* modelParameters(
+  model: IntegerModel,
+  float: ReadonlySet<FloatKind>,
+): Generator<readonly [key: string, data: NumericArray]> {
+  for (const operation of model.program.operations) {
+    if ((float as ReadonlySet<string>).has(operation.kind)) continue;
+    for (const [suffix, data] of operationParameters(model, operation)) yield [`${operation.name}.${suffix}`, data];
+  }
+}
+
+function operationParameters(model: IntegerModel, operation: IntegerOperation): [string, NumericArray][] {
+  const { name } = operation;
+  switch (operation.kind) {
+    case 'patches':
+      return [];
+    case 'linear': {
+      const { codes, bias, multipliers, shifts } = required(model.linear, name);
+      const found: [string, NumericArray][] = [
+        ['weight', packDepthMajor(codes, operation.outFeatures, operation.inFeatures)],
+      ];
+      if (bias) found.push(['bias', bias]);
+      if (multipliers && shifts) found.push(['rescale', pairs(Uint32Array, multipliers, shifts)]);
+      return found;
+    }
+    case 'product':
+      return operation.rescales ? [['rescale', packDyadics(operation.rescales)]] : [];
+    case 'tokens': {
+      const { columns } = model.program.tensors[operation.output] as IntegerTensor;
+      return [['tokens', int16Rows(required(model.tokens, name).values, columns)]];
+    }
+    case 'layerNorm': {
+      const { multipliers, shifts, bias } = required(model.norms, name);
+      return [
+        ['gain', pairs(Int32Array, multipliers, shifts)],
+        ['bias', bias],
+      ];
+    }
+    case 'softmax': {
+      const { rescales, constants } = operation;
+      return [['rescale', packDyadics(rescales)], ...tableOf(constants)];
+    }
+    case 'gelu':
+      return tableOf(operation.constants);
+  }
+}
+
+function tableOf(constants: IntSoftmaxConstants | IntGeluConstants): [string, NumericArray][] {
+  return 'table' in constants ? [['table', constants.table]] : [];
+}
+
+function pairs<T extends Int32Array | Uint32Array>(
+  type: new (length: number) => T,
+  multipliers: ArrayLike<number>,
+  shifts: ArrayLike<number>,
+): T {
+  const packed = new type(2 * multipliers.length);
+  for (let i = 0; i < multipliers.length; i++) {
+    packed[2 * i] = multipliers[i] as number;
+    packed[2 * i + 1] = shifts[i] as number;
+  }
+  return packed;
+}
+
+/** Rows of `columns` 16-bit integers as words of two, the last of a row padded with 0. */
+function int16Rows(values: Int16Array, columns: number): Uint32Array {
+  const words = int16Words(columns);
+  const rows = values.length / columns;
+  const packed = new Uint32Array(rows * words);
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++) {
+      const half = (values[row * columns + column] as number) & 0xffff;
+      const at = row * words + (column >> 1);
+      packed[at] = ((packed[at] as number) | (half << (16 * (column & 1)))) >>> 0;
+    }
+  }
+  return packed;
+}
+
+function required<T extends LinearParameters | NormParameters | TokensParameters>(
+  map: ReadonlyMap<string, T>,
+  name: string,
+): T {
+  const found = map.get(name);
+  if (!found) throw new Error(`the model has no parameters ${name}`);
+  return found;
+}

@@ -1,0 +1,165 @@
+import { inputsOf, outputsOf, type IntegerProgram, type IntegerTensor } from '../format/program.ts';
+import { UnsupportedDeviceError } from '../gpu/errors.ts';
+import { denseOutput, outputExtent } from '../kernels/requantizedLayout.ts';
+import type { FloatKind } from './context.ts';
+
+/** Where the bytes of a tensor of all images lie. */
+export interface PlannedTensor {
+  readonly slab: number;
+  /** A multiple of the alignment. */
+  readonly offset: number;
+  readonly bytes: number;
+}
+
+/**
+ * The memory of one batch: every activation in one arena, at offsets that tensors of other times share. The arena is cut into
+ * `SLABS` buffers because WebGPU refuses a dispatch that binds one buffer for reading and for writing, wherever the two ranges lie:
+ * a tensor never lies in the slab of a tensor that its operation reads.
+ */
+export interface MemoryPlan {
+  readonly images: number;
+  /** Bytes of each slab. */
+  readonly slabs: readonly number[];
+  readonly tensors: ReadonlyMap<string, PlannedTensor>;
+}
+
+/** Enough for operations of two activations: taken in order, the output of one has at most two slabs that it must avoid. */
+export const SLABS = 3;
+
+/** Batches up to this size go through the network at once. */
+export const MOST_IMAGES = 64;
+
+export type PlanLimits = Readonly<
+  Record<'maxBufferSize' | 'maxStorageBufferBindingSize' | 'minStorageBufferOffsetAlignment', number>
+>;
+
+/** First and last operation that touches a tensor, -1 for what is there before the first. */
+export interface Lifetime {
+  readonly first: number;
+  readonly last: number;
+}
+
+/** Bytes of a tensor of `images` images, whole words; at least 16, so that any binding of it is large enough for its element. */
+export function tensorBytes({ layout, heads, rows, columns }: IntegerTensor, images: number): number {
+  const shape = { heads, rows, columns };
+  const bytes =
+    layout === 'pixels'
+      ? images * rows * columns * 3
+      : 4 * outputExtent(denseOutput(layout, shape), { ...shape, images });
+  return 16 * Math.ceil(bytes / 16);
+}
+
+/** When each tensor is alive: from its writer to its last reader; the input from before all, the output until after all. */
+export function lifetimes({ input, output, operations }: IntegerProgram): Map<string, Lifetime> {
+  const found = new Map<string, Lifetime>([[input, { first: -1, last: -1 }]]);
+  operations.forEach((operation, index) => {
+    for (const name of inputsOf(operation)) {
+      const life = found.get(name);
+      if (!life) throw new Error(`${operation.name} reads ${name}, which nothing has written`);
+      found.set(name, { ...life, last: index });
+    }
+    for (const name of outputsOf(operation)) found.set(name, { first: index, last: index });
+  });
+  const life = found.get(output);
+  if (!life) throw new Error(`nothing writes the output ${output}`);
+  return found.set(output, { ...life, last: operations.length });
+}
+
+/** Places every tensor of `images` images, each in the slab that grows least and there in the smallest gap that holds it. */
+export function planMemory(program: IntegerProgram, images: number, alignment: number): MemoryPlan {
+  const alive = lifetimes(program);
+  const slabs = new Array<number>(SLABS).fill(0);
+  const tensors = new Map<string, PlannedTensor>();
+  const place = (name: string, avoided: readonly number[]) => {
+    const { first, last } = alive.get(name) as Lifetime;
+    const bytes = tensorBytes(program.tensors[name] as IntegerTensor, images);
+    const besides = [...tensors].filter(([other]) => {
+      const life = alive.get(other) as Lifetime;
+      return life.first <= last && first <= life.last;
+    });
+    const offers = slabs.flatMap((size, slab) => {
+      if (avoided.includes(slab)) return [];
+      const neighbours = besides.map(([, planned]) => planned).filter((planned) => planned.slab === slab);
+      const offset = bestGap(neighbours, bytes, alignment);
+      return [{ slab, offset, growth: Math.max(0, offset + bytes - size) }];
+    });
+    const best = offers.reduce((a, b) => (b.growth < a.growth ? b : a));
+    tensors.set(name, { slab: best.slab, offset: best.offset, bytes });
+    slabs[best.slab] = Math.max(slabs[best.slab] as number, best.offset + bytes);
+  };
+  place(program.input, []);
+  for (const operation of program.operations) {
+    const avoided = inputsOf(operation).map((name) => (tensors.get(name) as PlannedTensor).slab);
+    for (const name of outputsOf(operation)) place(name, avoided);
+  }
+  return { images, slabs, tensors };
+}
+
+/** The start of the smallest gap of at least `bytes` between `neighbours`, or the end of the last of them. */
+function bestGap(neighbours: readonly PlannedTensor[], bytes: number, alignment: number): number {
+  const sorted = [...neighbours].sort((a, b) => a.offset - b.offset);
+  let end = 0;
+  let best: { readonly offset: number; readonly room: number } | undefined;
+  for (const { offset, bytes: taken } of sorted) {
+    const room = offset - end;
+    if (room >= bytes && (!best || room < best.room)) best = { offset: end, room };
+    end = Math.max(end, alignment * Math.ceil((offset + taken) / alignment));
+  }
+  return best?.offset ?? end;
+}
+
+/** Bytes of the f32 temporaries that float operations among `float` need: one element each of what they read. */
+export function scratchBytes(program: IntegerProgram, images: number, float: ReadonlySet<FloatKind>): number {
+  const sizes = program.operations.map((operation) => {
+    if (operation.kind === 'product' || !(float as ReadonlySet<string>).has(operation.kind)) return 0;
+    const { heads, rows, columns } = program.tensors[operation.input] as IntegerTensor;
+    return 4 * images * heads * rows * columns;
+  });
+  return Math.max(0, ...sizes);
+}
+
+/** Storage alignment of offsets in the arena. */
+export function planAlignment({ minStorageBufferOffsetAlignment }: PlanLimits): number {
+  return Math.max(256, minStorageBufferOffsetAlignment);
+}
+
+/**
+ * The largest batch, at most `most`, whose tensors and slabs a device with `limits` can bind.
+ *
+ * @throws RangeError when `most` is no positive integer
+ * @throws UnsupportedDeviceError when one image does not fit, naming the limit and the number
+ */
+export function largestBatch(
+  program: IntegerProgram,
+  limits: PlanLimits,
+  most: number = MOST_IMAGES,
+  float: ReadonlySet<FloatKind> = new Set(),
+): number {
+  if (!Number.isInteger(most) || most < 1) throw new RangeError(`a batch has at least one image, got ${most}`);
+  let images = Math.min(most, MOST_IMAGES);
+  while (images > 1 && excess(program, images, limits, float)) images--;
+  const problem = excess(program, images, limits, float);
+  if (problem) throw new UnsupportedDeviceError(`this device cannot run the model: one image needs ${problem}`);
+  return images;
+}
+
+/** What of a batch passes the limits, in words. */
+function excess(
+  program: IntegerProgram,
+  images: number,
+  limits: PlanLimits,
+  float: ReadonlySet<FloatKind>,
+): string | undefined {
+  const { slabs, tensors } = planMemory(program, images, planAlignment(limits));
+  const bindings: [string, number][] = [...tensors].map(([name, { bytes }]) => [`tensor ${name}`, bytes]);
+  bindings.push(['a float temporary', scratchBytes(program, images, float)]);
+  const tooLarge = (found: readonly [string, number][], limit: 'maxStorageBufferBindingSize' | 'maxBufferSize') => {
+    const worst = found.reduce((a, b) => (b[1] > a[1] ? b : a));
+    if (worst[1] <= limits[limit]) return undefined;
+    return `${worst[1]} bytes for ${worst[0]}, its ${limit} is ${limits[limit]}`;
+  };
+  return (
+    tooLarge(bindings, 'maxStorageBufferBindingSize') ??
+    tooLarge([...bindings, ...slabs.map((bytes): [string, number] => ['its activations', bytes])], 'maxBufferSize')
+  );
+}
