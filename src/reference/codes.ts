@@ -33,6 +33,16 @@ export function packDepthMajor(codes: ArrayLike<number>, rows: number, depth: nu
   return packed;
 }
 
+/** The signed codes `[rows][depth]` that `packRowMajor` packed. */
+export function unpackRowMajor(packed: Uint32Array, rows: number, depth: number): Int8Array<ArrayBuffer> {
+  const words = Math.ceil(depth / 4);
+  const codes = new Int8Array(rows * depth);
+  for (let row = 0; row < rows; row++) {
+    for (let d = 0; d < depth; d++) codes[row * depth + d] = codeByte(packed, row * words, 1, d);
+  }
+  return codes;
+}
+
 /** What the integer behind one byte of operand A is. */
 export interface Decoding {
   readonly kind: 'uniform' | 'twin-softmax' | 'twin-gelu';
@@ -43,10 +53,10 @@ export interface Decoding {
 /** The integer that a byte stands for. */
 export function decodeCode(byte: number, { kind, bits, shift }: Decoding): number {
   if (kind === 'uniform') return byte >= 128 ? byte - 256 : byte;
-  const flag = 2 ** (bits - 1);
+  const flag = 1 << (bits - 1);
   const magnitude = byte % flag;
   const coarse = Math.floor(byte / flag) % 2 === 1;
-  if (coarse) return magnitude * 2 ** shift;
+  if (coarse) return magnitude * (1 << shift);
   return kind === 'twin-softmax' ? magnitude : -magnitude;
 }
 

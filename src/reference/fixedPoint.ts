@@ -1,20 +1,28 @@
 /** The functions of `lib_fixed_point.wgsl` in doubles that stay exact, written another way than the shader has them. */
 
+const POWERS = Float64Array.from({ length: 128 }, (_, i) => 2 ** i);
+
+/** 2^places, 0 <= places < 128: from a table, because `**` is most of the time of a rescale. */
+export function power(places: number): number {
+  return POWERS[places] as number;
+}
+
 /** `floor((acc * multiplier + 2^(shift-1)) / 2^shift)`: half toward +infinity; multiplier < 2^15, any shift up to 46. */
 export function dyadicRescale8(acc: number, multiplier: number, shift: number): number {
-  return Math.floor((acc * multiplier + 2 ** (shift - 1)) / 2 ** shift); // the sum is below 2^47
+  return Math.floor((acc * multiplier + power(shift - 1)) / power(shift)); // the sum is below 2^47
 }
 
 /** The same with multiplier < 2^31 and 1 <= shift <= 62, saturated to 32 bits. */
 export function dyadicRescale16(acc: number, multiplier: number, shift: number): number {
   const low = acc & 0xffff;
   // The product is whole * 2^16 + rest, whole below 2^47 and rest below 2^16.
-  const whole = ((acc - low) / 2 ** 16) * multiplier + Math.floor((low * multiplier) / 2 ** 16);
-  const rest = (low * multiplier) % 2 ** 16;
+  const carried = Math.floor((low * multiplier) / 2 ** 16);
+  const whole = ((acc - low) / 2 ** 16) * multiplier + carried;
+  const rest = low * multiplier - carried * 2 ** 16;
   const quotient =
     shift > 16
-      ? Math.floor((whole + 2 ** (shift - 17)) / 2 ** (shift - 16))
-      : whole * 2 ** (16 - shift) + Math.floor((rest + 2 ** (shift - 1)) / 2 ** shift); // inexact only far past 2^32
+      ? Math.floor((whole + power(shift - 17)) / power(shift - 16))
+      : whole * power(16 - shift) + Math.floor((rest + power(shift - 1)) / power(shift)); // inexact only far past 2^32
   return clamp(quotient, -(2 ** 31), 2 ** 31 - 1);
 }
 
@@ -44,4 +52,16 @@ export function packInt16(values: ArrayLike<number>, columns: number): Uint32Arr
     halves[Math.floor(i / columns) * words * 2 + (i % columns)] = values[i] as number;
   }
   return new Uint32Array(halves.buffer);
+}
+
+/** The integers `[rows][columns]` that `packInt16` packed. */
+export function unpackInt16(packed: Uint32Array, rows: number, columns: number): Int16Array<ArrayBuffer> {
+  const words = Math.ceil(columns / 2);
+  const values = new Int16Array(rows * columns);
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++) {
+      values[row * columns + column] = (packed[row * words + (column >> 1)] as number) >>> (16 * (column & 1));
+    }
+  }
+  return values;
 }

@@ -1,4 +1,4 @@
-import { dyadicRescale16 } from './fixedPoint.ts';
+import { dyadicRescale16, power } from './fixedPoint.ts';
 
 /** What the twins of the integer nonlinear kernels share: the functions of `lib_int_exp.wgsl`, on exact integers. */
 
@@ -19,7 +19,7 @@ export function shiftExponential(x: number, unit: number, octaves: number): numb
 export function fixedExponential(distance: number, unit: number, octaves: number): number {
   const quotient = Math.floor(distance / unit);
   const rest = distance - quotient * unit;
-  return Math.floor(((2 * unit - rest) * 2 ** octaves) / 2 ** (quotient + 1));
+  return Math.floor(((2 * unit - rest) * power(octaves)) / 2 ** (quotient + 1));
 }
 
 /** Bits below 1 of the probabilities that are turned into codes. */
@@ -28,16 +28,16 @@ export const PROBABILITY_BITS = 24;
 /** part / sum in units of 2^-24, at most 2^-14 of it too small: sum's 16 leading bits, rounded up, have one reciprocal a row. */
 export function share(part: number, sum: number): number {
   const up = Math.clz32(sum);
-  const leading = Math.floor((sum * 2 ** up) / 2 ** 16) + 1;
+  const leading = Math.floor((sum * power(up)) / 2 ** 16) + 1;
   const reciprocal = Math.floor((2 ** 32 - 1) / leading);
-  return Math.floor((part * 2 ** up * reciprocal) / 2 ** 24); // below 2^49: exact
+  return Math.floor((part * power(up) * reciprocal) / 2 ** 24); // below 2^49: exact
 }
 
 /** Twin code of a probability in units of 2^-24: R1 below `threshold`, half up, clamped. */
 export function twinSoftmaxCode(probability: number, bits: number, shift: number, threshold: number): number {
-  const flag = 2 ** (bits - 1);
+  const flag = power(bits - 1);
   const coarse = probability >= threshold;
-  const step = 2 ** (PROBABILITY_BITS - (bits - 1) - (coarse ? 0 : shift));
+  const step = power(PROBABILITY_BITS - (bits - 1) - (coarse ? 0 : shift));
   return Math.min(Math.floor((probability + step / 2) / step), flag - 1) + (coarse ? flag : 0);
 }
 
@@ -51,7 +51,7 @@ export interface TwinGeluRescale {
 
 /** Twin code of an integer GELU result: negative R1, positive R2, half away from zero, clamped; magnitude 0 is code 0. */
 export function twinGeluCode(y: number, { bits, shift, multiplier, multiplierShift }: TwinGeluRescale): number {
-  const flag = 2 ** (bits - 1);
+  const flag = power(bits - 1);
   const steps = dyadicRescale16(Math.abs(y), multiplier, multiplierShift + (y > 0 ? shift : 0));
   const magnitude = Math.min(steps, flag - 1);
   return y > 0 && magnitude > 0 ? magnitude + flag : magnitude;

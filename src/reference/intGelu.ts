@@ -1,4 +1,5 @@
 import { packRowMajor } from './codes.ts';
+import { power } from './fixedPoint.ts';
 import { fixedExponential, twinGeluCode } from './intExp.ts';
 
 /** The integers of a method; see `geluConstants` of the kernel. */
@@ -20,22 +21,22 @@ export function intGelu(x: number, constants: IntGeluConstants): number {
   switch (constants.method) {
     case 'shift-fixed': {
       const { unit, fraction, octaves } = constants;
-      const one = unit * 2 ** octaves;
-      const power = fixedExponential(size * 2 ** fraction, unit, octaves);
-      const numerator = (x < 0 ? power : one) * 2 ** 15;
-      return x * Math.floor((numerator + Math.floor((one + power) / 2)) / (one + power));
+      const one = unit * power(octaves);
+      const exponential = fixedExponential(size * power(fraction), unit, octaves);
+      const numerator = (x < 0 ? exponential : one) * 2 ** 15;
+      return x * Math.floor((numerator + Math.floor((one + exponential) / 2)) / (one + exponential));
     }
     case 'poly': {
       const { fraction, bound, constant, places, offset } = constants;
-      const clipped = Math.min(size * 2 ** fraction, bound);
-      const erf = Math.floor((Math.sign(x) * ((clipped - bound) ** 2 - constant)) / 2 ** places);
+      const clipped = Math.min(size * power(fraction), bound);
+      const erf = Math.floor((Math.sign(x) * ((clipped - bound) ** 2 - constant)) / power(places));
       return x * (offset - erf) || 0; // never -0
     }
     case 'lut': {
       const { places, table } = constants;
-      const index = Math.floor(size / 2 ** places);
+      const index = Math.floor(size / power(places));
       const [from, to] = [table[index] ?? 0, table[index + 1] ?? 0];
-      const way = dyadicLine((to - from) * (size % 2 ** places), places);
+      const way = dyadicLine((to - from) * (size % power(places)), places);
       const tail = from + way;
       return (x > 0 ? x * 2 ** 15 : 0) - tail || 0; // never -0
     }
@@ -44,7 +45,7 @@ export function intGelu(x: number, constants: IntGeluConstants): number {
 
 /** value / 2^places, half toward +infinity. */
 function dyadicLine(value: number, places: number): number {
-  return Math.floor(value / 2 ** places + 0.5);
+  return Math.floor(value / power(places) + 0.5);
 }
 
 export interface IntGeluReferenceParams {

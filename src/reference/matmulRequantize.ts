@@ -59,26 +59,27 @@ function product({ a, b, bias }: MatmulRequantizeWords, shape: MatmulRequantizeS
   const dense = { offset: 0, imageStride: heads * rows * words, headStride: rows * words, rowStride: words };
   const viewA = shape.a ?? dense;
   const viewB = shape.b ?? { offset: 0, imageStride: 0, headStride: 0, rowStride: columns };
+  const firstA = start(viewA, image, head);
   const firstB = start(viewB, image, head);
-  const right = new Int32Array(depth * columns);
-  for (let d = 0; d < depth; d++) {
-    for (let column = 0; column < columns; column++) {
-      right[d * columns + column] = (codeByte(b, firstB + column, viewB.rowStride, d) << 24) >> 24;
+  const firstBias = (shape.bias?.offset ?? 0) + head * (shape.bias?.headStride ?? 0);
+  const right = new Int32Array(columns * depth); // [columns][depth]
+  for (let column = 0; column < columns; column++) {
+    for (let d = 0; d < depth; d++) {
+      right[column * depth + d] = (codeByte(b, firstB + column, viewB.rowStride, d) << 24) >> 24;
     }
   }
   const sums = new Int32Array(rows * columns);
+  const left = new Int32Array(depth);
   for (let row = 0; row < rows; row++) {
-    const sum = sums.subarray(row * columns, (row + 1) * columns);
-    const firstBias = (shape.bias?.offset ?? 0) + head * (shape.bias?.headStride ?? 0);
-    if (bias) sum.set(bias.subarray(firstBias, firstBias + columns));
-    const firstA = start(viewA, image, head) + row * viewA.rowStride;
     for (let d = 0; d < depth; d++) {
-      const left = decodeCode(codeByte(a, firstA, 1, d), { kind, bits, shift });
-      if (left === 0) continue;
-      const at = d * columns;
-      for (let column = 0; column < columns; column++) {
-        sum[column] = (sum[column] as number) + left * (right[at + column] as number);
+      left[d] = decodeCode(codeByte(a, firstA + row * viewA.rowStride, 1, d), { kind, bits, shift });
+    }
+    for (let column = 0; column < columns; column++) {
+      let sum = bias ? (bias[firstBias + column] as number) : 0;
+      for (let d = 0, at = column * depth; d < depth; d++, at++) {
+        sum = (sum + Math.imul(left[d] as number, right[at] as number)) | 0;
       }
+      sums[row * columns + column] = sum;
     }
   }
   return sums;
