@@ -25,6 +25,20 @@ export class JsonReader {
     return this.value.map((item: unknown, i) => new JsonReader(item, this.#file, `${this.#path}[${i}]`));
   }
 
+  /** The members of an object in their order. */
+  entries(): [string, JsonReader][] {
+    const { value } = this;
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) this.refuse('an object');
+    return Object.keys(value).map((key) => [key, this.field(key)]);
+  }
+
+  /** Refuses members that are not among these. */
+  only(known: readonly string[]): void {
+    for (const [name, member] of this.entries()) {
+      if (!known.includes(name)) member.refuse(`none of that name here, only ${known.join(', ')}`);
+    }
+  }
+
   text(): string {
     if (typeof this.value !== 'string' || this.value === '') this.refuse('a text');
     return this.value;
@@ -80,7 +94,7 @@ export class JsonReader {
 export function shownJson(value: unknown, most: number): string {
   let text: string | undefined;
   try {
-    text = JSON.stringify(value) as string | undefined;
+    text = JSON.stringify(value);
   } catch {
     return 'a value nested too deeply';
   }

@@ -17,8 +17,10 @@ export interface IntLayerNormConstants {
 
 /** Most features that the accumulators of `int_layer_norm` hold. */
 export const MOST_NORM_FEATURES = 4096;
-const FIXED_BIAS_LIMIT = 2 ** 29;
-const PUBLISHED_BIAS_LIMIT = 2 ** 30 - 1;
+/** A bias of the `fixed` form is smaller. */
+export const FIXED_BIAS_LIMIT = 2 ** 29;
+/** Largest bias of the `published` form. */
+export const PUBLISHED_BIAS_LIMIT = 2 ** 30 - 1;
 
 /**
  * The integers of `LayerNorm(x) = (x - mean) / sqrt(variance + epsilon) * gamma + beta`, x in units of `xScale` and codes in units
