@@ -14,13 +14,23 @@ export function doubleForward(
   model: Model,
   patches: Float32Array | Float64Array,
   disturbance?: Disturbance,
+  onTensor: (unit: Unit, tensor: string, values: Float64Array) => void = () => {},
 ): Float64Array {
   let input: Float64Array = Float64Array.from(patches);
-  for (const unit of model.network.units) input = runUnit(model, unit, input, disturbance);
+  for (const unit of model.network.units) {
+    onTensor(unit, unit.input, input);
+    input = runUnit(model, unit, input, disturbance, (tensor, values) => onTensor(unit, tensor, values));
+  }
   return input;
 }
 
-function runUnit(model: Model, unit: Unit, input: Float64Array, disturbance?: Disturbance): Float64Array {
+function runUnit(
+  model: Model,
+  unit: Unit,
+  input: Float64Array,
+  disturbance: Disturbance | undefined,
+  onTensor: (tensor: string, values: Float64Array) => void,
+): Float64Array {
   const tensors = new Map([[unit.input, input]]);
   const get = (name: string) => tensors.get(name) as Float64Array;
   for (const operation of unit.operations) {
@@ -31,6 +41,7 @@ function runUnit(model: Model, unit: Unit, input: Float64Array, disturbance?: Di
       disturbance.delta.forEach((d, i) => (output[i] = (output[i] as number) + d));
     }
     tensors.set(name, output);
+    onTensor(name, output);
   }
   return get(unit.output);
 }

@@ -1,0 +1,79 @@
+import { describe, expect, test } from 'vitest';
+import { integerLinear, type LinearToExport } from '../../src/export/integerLinear.ts';
+import { noise } from '../support/floats.ts';
+
+const base: LinearToExport = {
+  codes: Int8Array.of(127, -128, 5, 0, 0, 0),
+  scales: [0.01, 0.02],
+  bias: Float32Array.of(0.5, -0.25),
+  inFeatures: 3,
+  input: { kind: 'uniform', bits: 8, shift: 0 },
+  inputStep: 0.05,
+  outputSteps: [0.1, 0.1],
+  width: 8,
+};
+
+/** The real rescale of a feature. */
+const ratio = ({ multipliers, shifts }: ReturnType<typeof integerLinear>, i: number) =>
+  multipliers![i]! / 2 ** shifts![i]!;
+
+describe('integers of a linear layer', () => {
+  test('bias in units of the accumulator, rescale to the output', () => {
+    const made = integerLinear(base);
+    expect(made.bias![0]).toBe(Math.round(0.5 / (0.05 * Math.fround(0.01))));
+    expect(Math.abs(ratio(made, 0) / ((0.05 * Math.fround(0.01)) / 0.1) - 1)).toBeLessThan(2 ** -14);
+    expect([...made.codes]).toEqual([...base.codes]);
+    expect(made.scales[0]).toBe(Math.fround(0.01));
+  });
+
+  test('no bias stays none', () => {
+    expect(integerLinear({ ...base, bias: null }).bias).toBeNull();
+  });
+
+  test('a feature without weights gets a step that its bias fits', () => {
+    const made = integerLinear({ ...base, scales: [0.01, 2 ** -126] });
+    expect(ratio(made, 1)).toBeCloseTo(2 ** -16, 12);
+    expect(Math.abs(made.bias![1]! * ratio(made, 1) - -0.25 / 0.1)).toBeLessThan(2 ** -12);
+  });
+
+  test('a step too small for the bias becomes coarser, the output moves by less than an output step', () => {
+    const codes = Int8Array.from(noise(3, 1, 127));
+    const scales = [1e-9];
+    const made = integerLinear({ ...base, codes, scales, bias: Float32Array.of(4), outputSteps: [0.1] });
+    const times = made.scales[0]! / 1e-9;
+    expect(Math.log2(times)).toBeCloseTo(Math.round(Math.log2(times)), 5);
+    expect(times).toBeGreaterThan(1);
+    const bound = 128 * made.codes.reduce((sum, code) => sum + Math.abs(code), 0) + Math.abs(made.bias![0]!);
+    expect(bound).toBeLessThan(2 ** 31);
+    expect(made.bias![0]! * ratio(made, 0)).toBeCloseTo(40, 2);
+    for (let i = 0; i < 3; i++) {
+      expect(Math.abs(made.codes[i]! * made.scales[0]! - codes[i]! * 1e-9) * 128 * 0.05).toBeLessThan(0.1);
+    }
+  });
+
+  test('the accumulator is driven to its bound and no further', () => {
+    // 127 << 15 times a row of 127 twice is 1 057 013 760; the bias fills up to 2^31 - 1.
+    const twin = { kind: 'twin-softmax', bits: 8, shift: 15 } as const;
+    const full = {
+      ...base,
+      codes: Int8Array.of(127, 127, 0),
+      scales: [1],
+      inputStep: 1,
+      outputSteps: [2 ** 24],
+      input: twin,
+    };
+    const rest = 2 ** 31 - 1 - (127 << 15) * 254;
+    const f32 = Math.fround(rest) > rest ? rest - 64 : rest; // bias values are f32
+    expect(integerLinear({ ...full, bias: Float32Array.of(f32) }).scales[0]).toBe(1);
+    expect(integerLinear({ ...full, bias: Float32Array.of(rest + 128) }).scales[0]).toBe(2);
+  });
+
+  test('what no step can hold is refused with the feature', () => {
+    const tiny = { ...base, bias: Float32Array.of(0, 1e30) };
+    expect(() => integerLinear(tiny)).toThrow(
+      /output feature 1: a bias of 1\.\d+e\+30 is .* units of the accumulator, past 2\^31/,
+    );
+    const steep = { ...base, outputSteps: [1e-4, 0.1] };
+    expect(() => integerLinear(steep)).toThrow(/output feature 0: a rescale to 8 bits by 4\.9\d+ is outside/);
+  });
+});
