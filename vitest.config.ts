@@ -10,6 +10,7 @@ const gpuTests = [
   'test/model/**/*.test.ts',
   'test/calibrate/**/*.test.ts',
   'test/gpu/**/*.test.ts',
+  'test/infer/**/*.test.ts',
 ];
 /** These start the built command, which opens the device itself. */
 const commandTests = ['test/cli/**/*.test.ts'];

@@ -24,7 +24,7 @@ export interface StepContext {
    * overwrites them.
    */
   scratch(slot: 'a' | 'b', bytes: number): Bindable;
-  /** Largest |sum| that the accumulators of a linear or a product can reach. */
+  /** Largest |sum| that the accumulators of a linear can reach with its weights, by its name. */
   largestSum(name: string): number;
   /** The tile of each integer product. */
   readonly tiles: TileChoice;

@@ -21,6 +21,8 @@ export interface MemoryPlan {
   /** Bytes of each slab. */
   readonly slabs: readonly number[];
   readonly tensors: ReadonlyMap<string, PlannedTensor>;
+  /** Bytes of each of the two f32 temporaries of float operations; 0 without them. */
+  readonly scratch: number;
 }
 
 /** Enough for operations of two activations: taken in order, the output of one has at most two slabs that it must avoid. */
@@ -66,7 +68,12 @@ export function lifetimes({ input, output, operations }: IntegerProgram): Map<st
 }
 
 /** Places every tensor of `images` images, each in the slab that grows least and there in the smallest gap that holds it. */
-export function planMemory(program: IntegerProgram, images: number, alignment: number): MemoryPlan {
+export function planMemory(
+  program: IntegerProgram,
+  images: number,
+  alignment: number,
+  float: ReadonlySet<FloatKind> = new Set(),
+): MemoryPlan {
   const alive = lifetimes(program);
   const slabs = new Array<number>(SLABS).fill(0);
   const tensors = new Map<string, PlannedTensor>();
@@ -92,7 +99,7 @@ export function planMemory(program: IntegerProgram, images: number, alignment: n
     const avoided = inputsOf(operation).map((name) => (tensors.get(name) as PlannedTensor).slab);
     for (const name of outputsOf(operation)) place(name, avoided);
   }
-  return { images, slabs, tensors };
+  return { images, slabs, tensors, scratch: scratchBytes(program, images, float) };
 }
 
 /** The start of the smallest gap of at least `bytes` between `neighbours`, or the end of the last of them. */
@@ -108,14 +115,14 @@ function bestGap(neighbours: readonly PlannedTensor[], bytes: number, alignment:
   return best?.offset ?? end;
 }
 
-/** Bytes of the f32 temporaries that float operations among `float` need: one element each of what they read. */
-export function scratchBytes(program: IntegerProgram, images: number, float: ReadonlySet<FloatKind>): number {
+/** An f32 element for each that the largest operation among `float` reads. */
+function scratchBytes(program: IntegerProgram, images: number, float: ReadonlySet<FloatKind>): number {
   const sizes = program.operations.map((operation) => {
     if (operation.kind === 'product' || !(float as ReadonlySet<string>).has(operation.kind)) return 0;
     const { heads, rows, columns } = program.tensors[operation.input] as IntegerTensor;
     return 4 * images * heads * rows * columns;
   });
-  return Math.max(0, ...sizes);
+  return 16 * Math.ceil(Math.max(0, ...sizes) / 16);
 }
 
 /** Storage alignment of offsets in the arena. */
@@ -150,9 +157,9 @@ function excess(
   limits: PlanLimits,
   float: ReadonlySet<FloatKind>,
 ): string | undefined {
-  const { slabs, tensors } = planMemory(program, images, planAlignment(limits));
+  const { slabs, tensors, scratch } = planMemory(program, images, planAlignment(limits), float);
   const bindings: [string, number][] = [...tensors].map(([name, { bytes }]) => [`tensor ${name}`, bytes]);
-  bindings.push(['a float temporary', scratchBytes(program, images, float)]);
+  bindings.push(['a float temporary', scratch]);
   const tooLarge = (found: readonly [string, number][], limit: 'maxStorageBufferBindingSize' | 'maxBufferSize') => {
     const worst = found.reduce((a, b) => (b[1] > a[1] ? b : a));
     if (worst[1] <= limits[limit]) return undefined;
@@ -160,6 +167,6 @@ function excess(
   };
   return (
     tooLarge(bindings, 'maxStorageBufferBindingSize') ??
-    tooLarge([...bindings, ...slabs.map((bytes): [string, number] => ['its activations', bytes])], 'maxBufferSize')
+    tooLarge([...bindings, ...slabs.map((bytes): [string, number] => ['activations', bytes])], 'maxBufferSize')
   );
 }

@@ -50,7 +50,7 @@ export async function linearStep(context: StepContext, operation: LinearOperatio
   return Promise.all(
     operation.outputs.map(({ tensor, first }) => {
       const geometry = linearGeometry(operation, (of) => context.tensor(of), tensor, first, context.images);
-      return matmulStep(context, name, geometry, tensor, {
+      return matmulStep(context, { ...geometry, largestSum: context.largestSum(name) }, tensor, {
         a: context.activation(input),
         b: context.parameter(`${name}.weight`),
         bias: bias && context.parameter(`${name}.bias`),
@@ -65,7 +65,8 @@ export async function linearStep(context: StepContext, operation: LinearOperatio
 export async function productStep(context: StepContext, operation: ProductOperation): Promise<Dispatch[]> {
   const { name, a, b, output, rescales } = operation;
   const geometry = productGeometry(operation, (of) => context.tensor(of), context.images);
-  const dispatch = await matmulStep(context, name, geometry, output, {
+  const { bits: bBits } = codesOf(context.tensor(b), b);
+  const dispatch = await matmulStep(context, { ...geometry, bBits }, output, {
     a: context.activation(a),
     b: context.activation(b),
     bias: null,
@@ -85,8 +86,7 @@ interface Operands {
 
 function matmulStep(
   context: StepContext,
-  name: string,
-  geometry: Geometry,
+  geometry: Geometry & Pick<MatmulRequantizeParams, 'largestSum' | 'bBits'>,
   output: string,
   { residual, ...buffers }: Operands,
 ): Promise<Dispatch> {
@@ -98,7 +98,6 @@ function matmulStep(
     { ...buffers, residual: residual?.buffer ?? null, y: context.activation(output) },
     {
       ...geometry,
-      largestSum: context.largestSum(name),
       ...(codes ? codeBounds(codes) : {}),
       ...(residual ? { residual: { multiplier: residual.multiplier, shift: residual.shift, offset: 0 } } : {}),
       variant: context.tiles.variantFor(shape),
