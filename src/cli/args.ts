@@ -15,7 +15,7 @@ export interface ParsedArguments<F extends Flags> {
 /**
  * Reads the words after the command.
  *
- * @param expected names of the words that stand without a flag, such as `<model>`
+ * @param expected names of the words that stand without a flag, such as `<model>`; the last may be one or more, `<image...>`
  * @throws UsageError for a flag that is unknown (with the nearest known one), given twice, without its value or with an
  *   impossible one; for a required flag that is absent; for too few or too many words
  */
@@ -90,10 +90,10 @@ function readValue(name: string, flag: Flags[string], text: string | undefined):
 function checkPositionals(positionals: readonly string[], expected: readonly string[]): void {
   const missing = expected[positionals.length];
   if (missing !== undefined) throw new UsageError(`${missing} is missing`);
-  const extra = positionals[expected.length];
+  const extra = expected.at(-1)?.endsWith('...>') ? undefined : positionals[expected.length];
   if (extra !== undefined) throw new UsageError(`unexpected argument ${show(extra)}`);
   const empty = positionals.indexOf('');
-  if (empty >= 0) throw new UsageError(`${expected[empty]} must not be empty`);
+  if (empty >= 0) throw new UsageError(`${expected[empty] ?? expected.at(-1)} must not be empty`);
 }
 
 function checkRequired(flags: Flags, texts: ReadonlyMap<string, string>): void {

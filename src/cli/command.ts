@@ -22,7 +22,7 @@ export interface Call<F extends Flags> {
 export interface Command<F extends Flags = Flags> {
   readonly name: string;
   readonly summary: string;
-  /** Words that stand without a flag, such as `<model>`. */
+  /** Words that stand without a flag, such as `<model>`; the last may be one or more, `<image...>`. */
   readonly positionals: readonly string[];
   /** Lines under the usage line of its help. */
   readonly description: readonly string[];

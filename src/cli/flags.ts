@@ -9,6 +9,8 @@ export interface Flag<T> {
   readonly required: boolean;
   /** Value when the flag is absent. */
   readonly absent: T;
+  /** The default in help, where `absent` is no word or number itself. */
+  readonly shown?: string;
   /** Turns the text into the value; the error's text follows the flag's name, such as `must be ...`. */
   readonly read: (text: string) => T;
 }
@@ -42,17 +44,31 @@ export function integer(help: string, absent: number, low: number, high: number)
   return { placeholder: '<n>', help, required: false, absent, read };
 }
 
+/** Decimal integers within bounds, both included, joined by commas and none of them twice. */
+export function integers(help: string, absent: readonly number[], low: number, high: number): Flag<readonly number[]> {
+  const one = integer(help, low, low, high);
+  const read = (text: string): readonly number[] => {
+    const values = text.split(',').map(one.read);
+    if (new Set(values).size < values.length) throw new UsageError(`names a number twice: ${show(text)}`);
+    return values;
+  };
+  return { placeholder: '<n,...>', help, required: false, absent, shown: absent.join(','), read };
+}
+
 /** One of a few words. */
 export function choice<W extends string>(help: string, absent: W, words: readonly W[]): Flag<W> {
-  const read = (text: string): W => {
-    const word = words.find((known) => known === text);
-    if (word !== undefined) return word;
-    const meant = nearest(text, words);
-    throw new UsageError(
-      `must be one of ${words.join(', ')}, got ${show(text)}${meant ? `; did you mean ${meant}?` : ''}`,
-    );
-  };
+  const read = (text: string): W => oneOf(text, words, 'must be');
   return { placeholder: words.join('|'), help, required: false, absent, read };
+}
+
+/** `text` as one of `words`, or a UsageError that begins with `what` and names the nearest. */
+export function oneOf<W extends string>(text: string, words: readonly W[], what: string): W {
+  const word = words.find((known) => known === text);
+  if (word !== undefined) return word;
+  const meant = nearest(text, words);
+  throw new UsageError(
+    `${what} one of ${words.join(', ')}, got ${show(text)}${meant ? `; did you mean ${meant}?` : ''}`,
+  );
 }
 
 function nonEmpty(text: string): string {

@@ -47,8 +47,9 @@ function flagText(name: string, flag: Flag<unknown>): string {
 
 function flagHelp(flag: Flag<unknown>): string {
   if (flag.required) return `${flag.help} (required)`;
-  const { absent } = flag;
-  return typeof absent === 'number' || typeof absent === 'string' ? `${flag.help} (default ${absent})` : flag.help;
+  const { absent, shown } = flag;
+  const value = typeof absent === 'number' || typeof absent === 'string' ? absent : shown;
+  return value === undefined ? flag.help : `${flag.help} (default ${value})`;
 }
 
 function indent(texts: readonly string[]): string[] {

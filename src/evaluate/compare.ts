@@ -1,11 +1,7 @@
+import { accuracy } from './accuracy.ts';
 import { klDivergence } from './divergence.ts';
-import { argmax, placeOf } from './rank.ts';
-
-/** Logits of one network for a list of images, f32, `[images, classes]` row by row. */
-export interface LogitTable {
-  readonly logits: Float32Array;
-  readonly classes: number;
-}
+import type { LogitTable } from './logitTable.ts';
+import { argmax } from './rank.ts';
 
 /** How well a quantized network does against its float original on the same images. */
 export interface Comparison {
@@ -33,9 +29,9 @@ export interface Comparison {
  * @throws RangeError when sizes disagree, there is no image, a label is outside `0..classes - 1` or a logit is not finite
  */
 export function compareLogits(float: LogitTable, quantized: LogitTable, labels: readonly number[] | null): Comparison {
-  const images = checkTables(float, quantized, labels);
+  const images = checkTables(float, quantized);
   const classes = float.classes;
-  const hits = { top1: 0, top5: 0, floatTop1: 0, floatTop5: 0, agreement: 0 };
+  let agreed = 0;
   let divergence = 0;
   let power = 0;
   let error = 0;
@@ -47,31 +43,24 @@ export function compareLogits(float: LogitTable, quantized: LogitTable, labels: 
       error += ((z[i] as number) - (zq[i] as number)) ** 2;
     }
     divergence += klDivergence(z, zq);
-    if (argmax(z) === argmax(zq)) hits.agreement++;
-    if (labels) {
-      const floatPlace = placeOf(z, labels[image] as number);
-      const place = placeOf(zq, labels[image] as number);
-      if (floatPlace < 1) hits.floatTop1++;
-      if (floatPlace < 5) hits.floatTop5++;
-      if (place < 1) hits.top1++;
-      if (place < 5) hits.top5++;
-    }
+    if (argmax(z) === argmax(zq)) agreed++;
   }
-  const share = (count: number) => (labels ? count / images : null);
+  const floatAccuracy = labels && accuracy(float, labels);
+  const ownAccuracy = labels && accuracy(quantized, labels);
   return {
     images,
-    top1: share(hits.top1),
-    top5: share(hits.top5),
-    floatTop1: share(hits.floatTop1),
-    floatTop5: share(hits.floatTop5),
-    agreement: hits.agreement / images,
-    topOneDropPoints: share(100 * (hits.floatTop1 - hits.top1)),
+    top1: ownAccuracy?.top1 ?? null,
+    top5: ownAccuracy?.top5 ?? null,
+    floatTop1: floatAccuracy?.top1 ?? null,
+    floatTop5: floatAccuracy?.top5 ?? null,
+    agreement: agreed / images,
+    topOneDropPoints: floatAccuracy && ownAccuracy ? 100 * (floatAccuracy.top1 - ownAccuracy.top1) : null,
     klDivergence: divergence / images,
     logitSqnrDb: error === 0 ? null : 10 * Math.log10(power / error),
   };
 }
 
-function checkTables(float: LogitTable, quantized: LogitTable, labels: readonly number[] | null): number {
+function checkTables(float: LogitTable, quantized: LogitTable): number {
   const { classes } = float;
   const images = float.logits.length / classes;
   if (quantized.classes !== classes || quantized.logits.length !== float.logits.length) {
@@ -82,12 +71,6 @@ function checkTables(float: LogitTable, quantized: LogitTable, labels: readonly 
   if (!Number.isInteger(images) || images < 1) {
     throw new RangeError(`${float.logits.length} logits of ${classes} classes are not a whole number of images`);
   }
-  if (labels && labels.length !== images) throw new RangeError(`${labels.length} labels for ${images} images`);
-  labels?.forEach((label, image) => {
-    if (!Number.isInteger(label) || label < 0 || label >= classes) {
-      throw new RangeError(`label ${label} of image ${image} is outside 0..${classes - 1}`);
-    }
-  });
   checkFinite(float, 'float');
   checkFinite(quantized, 'quantized');
   return images;

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { mkdir, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { CheckpointStore } from '../calibrate/checkpoint.ts';
+import { cacheRoot } from './cacheRoot.ts';
 
 /** Folders of runs that nobody came back to are removed after this. */
 const KEPT_MS = 7 * 24 * 3600 * 1000;
@@ -56,11 +56,4 @@ export class CheckpointCache implements CheckpointStore {
   #file(job: string, unit: string): string {
     return join(this.#root, job, `${createHash('sha256').update(unit).digest('hex').slice(0, 32)}.safetensors`);
   }
-}
-
-function cacheRoot(): string {
-  const own = process.env['TWINSHIFT_CACHE'];
-  if (own) return own;
-  const shared = process.env['XDG_CACHE_HOME'];
-  return join(shared ? shared : join(homedir(), '.cache'), 'twinshift');
 }

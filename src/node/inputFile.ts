@@ -21,13 +21,16 @@ export async function readInputText(path: string): Promise<string> {
 
 /** Throws InputError unless `path` is a folder; `what` says whose. */
 export async function requireFolder(path: string, what: string): Promise<void> {
-  let isFolder: boolean;
+  if (!(await isFolder(path, what))) throw new InputError(`${what} ${path} is a file, not a folder`);
+}
+
+/** Whether `path`, which must exist, is a folder; `what` names it in the InputError that anything missing gives. */
+export async function isFolder(path: string, what: string): Promise<boolean> {
   try {
-    isFolder = (await stat(path)).isDirectory();
+    return (await stat(path)).isDirectory();
   } catch (error) {
     throw readError(`${what} ${path}`, error);
   }
-  if (!isFolder) throw new InputError(`${what} ${path} is a file, not a folder`);
 }
 
 /** Whether something is at `path`. */

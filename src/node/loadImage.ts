@@ -7,11 +7,20 @@ import { FormatError } from '../io/errors.ts';
 import { InputError } from './errors.ts';
 import { readInputFile } from './inputFile.ts';
 
-/** One image file, decoded and preprocessed for the model. Throws InputError or FormatError naming the file. */
+/** One image of a folder, decoded and preprocessed for the model. Throws InputError or FormatError naming the file. */
 export async function loadImage(folder: string, name: string, preprocessing: Preprocessing): Promise<CalibrationImage> {
   const path = join(folder, name);
   const bytes = await readInputFile(path);
-  return { file: name, sha256: await sha256(bytes), rgb: preprocess(await decodeImage(bytes, path), preprocessing) };
+  return { file: name, sha256: await sha256(bytes), rgb: await pixelsOf(bytes, path, preprocessing) };
+}
+
+/** The pixels of the image file `path`, uint8 `[height, width, 3]`, preprocessed for the model. Throws as `loadImage`. */
+export async function loadPixels(path: string, preprocessing: Preprocessing): Promise<Uint8Array> {
+  return pixelsOf(await readInputFile(path), path, preprocessing);
+}
+
+async function pixelsOf(bytes: Uint8Array, path: string, preprocessing: Preprocessing): Promise<Uint8Array> {
+  return preprocess(await decodeImage(bytes, path), preprocessing);
 }
 
 /** The image, or why it cannot be used. */

@@ -1,9 +1,9 @@
-import { access, constants, readdir, realpath, stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { basename, dirname, join, relative, resolve, isAbsolute } from 'node:path';
-import { OutputError } from '../io/errors.ts';
+import { basename } from 'node:path';
 import { InputError, readError } from './errors.ts';
 import { exists } from './inputFile.ts';
+import { isWithin, realTarget, requireWritable } from './outputPath.ts';
 
 export interface OutputFolderOptions {
   /** Whether a folder that is not empty may be replaced. */
@@ -43,32 +43,4 @@ export async function checkOutputFolder(folder: string, { force, inputs }: Outpu
         'give another folder, or --force to replace it',
     );
   }
-}
-
-/** What is there of the way to the folder must be folders, and the last of them writable: known now, not after the work. */
-async function requireWritable(folder: string, target: string): Promise<void> {
-  let parent = dirname(target);
-  while (!(await exists(parent)) && dirname(parent) !== parent) parent = dirname(parent);
-  if (!(await stat(parent)).isDirectory()) throw new InputError(`--out ${folder}: ${parent} is a file, not a folder`);
-  try {
-    await access(parent, constants.W_OK);
-  } catch (cause) {
-    throw new OutputError(`--out ${folder}: ${parent} may not be written to (${(cause as Error).message})`, { cause });
-  }
-}
-
-/** The path with the links of its existing part followed. */
-async function realTarget(path: string): Promise<string> {
-  const absolute = resolve(path);
-  try {
-    return await realpath(absolute);
-  } catch {
-    const parent = dirname(absolute);
-    return parent === absolute ? absolute : join(await realTarget(parent), basename(absolute));
-  }
-}
-
-async function isWithin(path: string, folder: string): Promise<boolean> {
-  const way = relative(folder, await realTarget(path));
-  return way === '' || !(way.startsWith('..') || isAbsolute(way));
 }

@@ -1,18 +1,22 @@
 import { join } from 'node:path';
-import { checkRecipeFits } from '../calibrate/fitRecipe.ts';
+import { checkRecipeFits, type RecipeTarget } from '../calibrate/fitRecipe.ts';
 import { checkWeightsFit } from '../calibrate/fitWeights.ts';
 import { parseRecipe } from '../calibrate/readRecipe.ts';
 import type { Recipe } from '../calibrate/recipe.ts';
+import { parseConfig } from '../model/config.ts';
 import type { Model } from '../model/load.ts';
+import { buildVit } from '../model/vit.ts';
 import { InputError } from './errors.ts';
 import { exists, readInputFile, readInputText, requireFolder } from './inputFile.ts';
 
 /** What `quantize` wrote, read back. */
 export interface RecipeFolder {
   readonly recipe: Recipe;
-  /** The bytes of `weights.safetensors`. */
+  /** The text of `recipe.json` and its path. */
+  readonly recipeText: string;
+  readonly recipeFile: string;
+  /** The bytes of `weights.safetensors` and its path. */
   readonly weights: Uint8Array;
-  /** Its path, for messages. */
   readonly weightsFile: string;
 }
 
@@ -24,6 +28,21 @@ export interface RecipeFolder {
  * @throws FormatError when the recipe is malformed or was made for another model, or the weights are not those of the recipe
  */
 export async function loadRecipeFolder(folder: string, model: Model, modelName: string): Promise<RecipeFolder> {
+  const files = await readRecipeFolder(folder);
+  checkFiles(files, model, modelName);
+  return files;
+}
+
+/** The same without the float model: the recipe and the weights are held against the network that the recipe itself names. */
+export async function loadRecipeFiles(folder: string): Promise<RecipeFolder> {
+  const files = await readRecipeFolder(folder);
+  const { config, weightsSha256 } = files.recipe.model;
+  const network = buildVit(parseConfig(JSON.stringify(config), `${files.recipeFile}: model.config`).config);
+  checkFiles(files, { network, weightsSha256 }, 'its own model.config');
+  return files;
+}
+
+async function readRecipeFolder(folder: string): Promise<RecipeFolder> {
   await requireFolder(folder, 'the recipe folder');
   const recipeFile = join(folder, 'recipe.json');
   const weightsFile = join(folder, 'weights.safetensors');
@@ -32,9 +51,12 @@ export async function loadRecipeFolder(folder: string, model: Model, modelName: 
       throw new InputError(`${file} does not exist; twinshift quantize writes recipe.json and weights.safetensors`);
     }
   }
-  const recipe = parseRecipe(await readInputText(recipeFile), recipeFile);
-  checkRecipeFits(recipe, recipeFile, model, modelName);
-  const weights = await readInputFile(weightsFile);
-  checkWeightsFit(recipe, model.network, weights, weightsFile);
-  return { recipe, weights, weightsFile };
+  const recipeText = await readInputText(recipeFile);
+  const recipe = parseRecipe(recipeText, recipeFile);
+  return { recipe, recipeText, recipeFile, weights: await readInputFile(weightsFile), weightsFile };
+}
+
+function checkFiles(files: RecipeFolder, target: RecipeTarget, name: string): void {
+  checkRecipeFits(files.recipe, files.recipeFile, target, name);
+  checkWeightsFit(files.recipe, target.network, files.weights, files.weightsFile);
 }
