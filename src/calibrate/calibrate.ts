@@ -11,12 +11,14 @@ import { multiplyAccumulates, productGeometry } from '../quantize/geometry.ts';
 import { packRows } from '../kernels/pack.ts';
 import { captureUnit, type ChunkInput } from './captureUnit.ts';
 import { checkpointKey, decodeCheckpoint, encodeCheckpoint, type CheckpointStore } from './checkpoint.ts';
+import { observeUnit, startStatistics, type ForwardStatistics } from './forwardStatistics.ts';
 import { fisherSeed } from './gradientSeed.ts';
+import { integerRecipe } from './integerRecipe.ts';
 import { layerPlan, meanBits, prepareLayer } from './layerPlan.ts';
 import { plannedCandidates, searchLayer } from './layerSearch.ts';
 import { quantizeWeights, type QuantizedWeight } from './quantizeWeights.ts';
 import { WorkMeter, type Control } from './progress.ts';
-import type { CalibrationOptions, LayerRecipe, Recipe } from './recipe.ts';
+import type { CalibrationOptions, IntegerRecipe, LayerRecipe, Recipe } from './recipe.ts';
 
 /** One calibration image, preprocessed as the model wants it. */
 export interface CalibrationImage {
@@ -87,6 +89,7 @@ class CalibrationRun {
   readonly #context: ExecutionContext;
   readonly #chunks: readonly (readonly CalibrationImage[])[];
   readonly #meter: WorkMeter;
+  readonly #statistics: ForwardStatistics;
   readonly #stages: Record<string, number> = {};
   readonly #layers = new Map<string, LayerRecipe>();
   #candidates = 0;
@@ -109,6 +112,7 @@ class CalibrationRun {
     this.#context = context;
     this.#chunks = chunksOf(images, chunkImages);
     this.#meter = new WorkMeter(control, this.#totalWork());
+    this.#statistics = startStatistics(model.network, images.length);
   }
 
   async execute(): Promise<CalibrationResult> {
@@ -136,10 +140,13 @@ class CalibrationRun {
     }
     const layers = searchedLayers(this.#model.network).map(({ name }) => this.#layers.get(name) as LayerRecipe);
     const weights = await this.#timed('quantize weights', () => quantizeWeights(this.#context, this.#model, layers));
+    const integer = await this.#timed('nonlinear errors', () =>
+      Promise.resolve(integerRecipe(this.#model, this.#statistics, layers)),
+    );
     this.#gpu.check();
     await this.#control.checkpoints?.remove(key);
     return {
-      recipe: this.#recipe(layers),
+      recipe: this.#recipe(layers, integer),
       weights,
       stages: this.#stages,
       candidates: this.#candidates,
@@ -152,31 +159,36 @@ class CalibrationRun {
     return this.#options.metric === 'hessian';
   }
 
-  /** Inputs of every unit and the logits, per chunk, in host memory. */
+  /** Inputs of every unit and the logits, per chunk, in host memory; what integer inference needs goes to the statistics. */
   async #forward(units: readonly Unit[]): Promise<Float32Array[][]> {
-    return this.#timed('forward', async () => {
-      const { device, pool } = this.#context;
-      let current = this.#chunks.map((chunk) => concatenate(chunk.map((image) => this.#patches(image))));
-      const inputs = [current];
-      for (const unit of units) {
-        const next: Float32Array[] = [];
-        for (const [c, chunk] of this.#chunks.entries()) {
-          const scope = pool.scope();
-          try {
+    let current = this.#chunks.map((chunk) => concatenate(chunk.map((image) => this.#patches(image))));
+    const inputs = [current];
+    for (const unit of units) {
+      const next: Float32Array[] = [];
+      let firstImage = 0;
+      for (const [c, { length: images }] of this.#chunks.entries()) {
+        const scope = this.#context.pool.scope();
+        try {
+          const tensors = await this.#timed('forward', async () => {
             const input = scope.upload(current[c] as Float32Array, `${unit.name} input`);
-            const tensors = await forwardUnit(this.#context, unit, input, chunk.length, scope);
-            const count = chunk.length * (unit.elements[unit.output] as number);
-            next.push(await readF32(device, tensors.get(unit.output) as GPUBuffer, count));
-          } finally {
-            scope.release();
-          }
-          this.#meter.advance('forward', chunk.length * FLOAT_MAC_WORK * unitMacs(unit));
+            const made = await forwardUnit(this.#context, unit, input, images, scope);
+            const count = images * (unit.elements[unit.output] as number);
+            next.push(await readF32(this.#context.device, made.get(unit.output) as GPUBuffer, count));
+            return made;
+          });
+          await this.#timed('ranges', () =>
+            observeUnit(this.#context, this.#statistics, unit, tensors, { firstImage, images }),
+          );
+        } finally {
+          scope.release();
         }
-        this.#context.parameters.release(unit);
-        inputs.push((current = next));
+        firstImage += images;
+        this.#meter.advance('forward', images * FLOAT_MAC_WORK * unitMacs(unit));
       }
-      return inputs;
-    });
+      this.#context.parameters.release(unit);
+      inputs.push((current = next));
+    }
+    return inputs;
   }
 
   #gradientSeeds(logits: readonly Float32Array[]): Float32Array[] {
@@ -300,16 +312,17 @@ class CalibrationRun {
     return forward + units.reduce((sum, unit) => sum + this.#unitWork(unit), 0);
   }
 
-  #recipe(layers: readonly LayerRecipe[]): Recipe {
+  #recipe(layers: readonly LayerRecipe[], integer: IntegerRecipe): Recipe {
     const { config, weightsSha256, rawConfig } = this.#model;
     return {
       format: 'twinshift-recipe',
-      version: 1,
+      version: 2,
       model: { architecture: config.architecture, weightsSha256, config: rawConfig },
       options: this.#options,
       images: this.#images.map(({ file, sha256 }) => ({ file, sha256 })),
       ...meanBits(this.#model.network, layers),
       layers,
+      integer,
     };
   }
 

@@ -1,6 +1,8 @@
 import { FormatError } from '../io/errors.ts';
 import { searchedLayers, type Network, type SearchedOperation } from '../model/graph.ts';
 import { maxTwinShift, twinShift, type ActivationQuantizer } from '../quantize/quantizer.ts';
+import { hasIntegerForm, nonlinearUses } from './nonlinearUses.ts';
+import { rangedTensors } from './ranges.ts';
 import type { LayerRecipe, Recipe } from './recipe.ts';
 
 /** What a recipe is held against. */
@@ -11,7 +13,8 @@ export interface RecipeTarget {
 
 /**
  * Refuses a recipe that was not made for this model, or whose layers do not fit its network: another weight file, other
- * layers, a wrong number of scales, a quantizer on an operand of another kind, a shift that could wrap the accumulator.
+ * layers, a wrong number of scales, a quantizer on an operand of another kind, a shift that could wrap the accumulator, a range
+ * or nonlinear operation of the network that was not measured.
  *
  * @throws FormatError naming both files or the layer, with what was seen
  */
@@ -35,6 +38,25 @@ export function checkRecipeFits(recipe: Recipe, file: string, target: RecipeTarg
     const complaint = misfit(operation, layer);
     if (complaint) throw new FormatError(`${file}: layer ${layer.name}: ${complaint}`);
   }
+  const missing = missingMeasurement(recipe, target.network);
+  if (missing) {
+    throw new FormatError(`${file}: ${missing}, which integer inference of ${modelName} needs; quantize it again`);
+  }
+}
+
+function missingMeasurement({ integer, layers }: Recipe, network: Network): string | undefined {
+  for (const { name } of rangedTensors(network)) {
+    if (!Object.hasOwn(integer.ranges, name)) return `integer.ranges has no ${name}`;
+  }
+  const quantizers = new Map(layers.map(({ name, a }) => [name, a]));
+  for (const use of nonlinearUses(network)) {
+    const { kind, name } = use.operation;
+    const quantizer = quantizers.get(use.reader.name);
+    if (!quantizer || !hasIntegerForm(use, quantizer)) continue;
+    const found = integer.nonlinear.some((entry) => entry.kind === kind && entry.name === name);
+    if (!found) return `integer.nonlinear has no ${kind} ${name}`;
+  }
+  return undefined;
 }
 
 function misfit(operation: SearchedOperation, layer: LayerRecipe): string | undefined {

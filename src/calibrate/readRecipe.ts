@@ -2,14 +2,22 @@ import { findDuplicateKey } from '../io/duplicateKey.ts';
 import { FormatError } from '../io/errors.ts';
 import { JsonReader } from '../io/jsonReader.ts';
 import type { ActivationQuantizer, UniformQuantizer } from '../quantize/quantizer.ts';
-import type { CalibrationOptions, LayerRecipe, Recipe } from './recipe.ts';
+import {
+  NONLINEAR_METHODS,
+  type CalibrationOptions,
+  type IntegerRecipe,
+  type LayerRecipe,
+  type NonlinearMethod,
+  type NonlinearRecipe,
+  type Recipe,
+} from './recipe.ts';
 
 const FORMAT = 'twinshift-recipe';
-const VERSION = 1;
+const VERSION = 2;
 const LARGEST_SHIFT = 15;
 
 /**
- * Reads the text of a `recipe.json` and checks every value of it; members that format version 1 does not know are dropped.
+ * Reads the text of a `recipe.json` and checks every value of it; members that format version 2 does not know are dropped.
  *
  * @param file name for messages
  * @throws FormatError naming the file, the place and the value seen: no JSON, another format, a version that this program
@@ -42,6 +50,7 @@ export function parseRecipe(text: string, file: string): Recipe {
     meanWeightBits: document.field('meanWeightBits').number(2, 8),
     meanActivationBits: document.field('meanActivationBits').number(2, 8),
     layers: document.field('layers').items().map(readLayer),
+    integer: readInteger(document.field('integer')),
   };
 }
 
@@ -86,6 +95,38 @@ function readLayer(layer: JsonReader): LayerRecipe {
     b: readUniform(layer.field('b')),
     score: layer.field('score').number(-Number.MAX_VALUE, Number.MAX_VALUE),
     ...(maxShift.value === undefined ? {} : { maxShift: maxShift.integer(0, LARGEST_SHIFT) }),
+  };
+}
+
+function readInteger(integer: JsonReader): IntegerRecipe {
+  const ranges = integer.field('ranges').entries();
+  const seen = new Set<string>();
+  return {
+    ranges: Object.fromEntries(ranges.map(([name, range]) => [name, range.number(0, Number.MAX_VALUE)])),
+    nonlinear: integer
+      .field('nonlinear')
+      .items()
+      .map((item) => {
+        const entry = readNonlinear(item);
+        const key = `${entry.kind} ${entry.name}`;
+        if (seen.has(key)) item.field('name').refuse(`one ${entry.kind} of this name`);
+        seen.add(key);
+        return entry;
+      }),
+  };
+}
+
+function readNonlinear(entry: JsonReader): NonlinearRecipe {
+  const errors = entry.field('errors');
+  const values = NONLINEAR_METHODS.map((method): [NonlinearMethod, number | null] => {
+    const error = errors.field(method);
+    return [method, error.value === null ? null : error.number(0, Number.MAX_VALUE)];
+  });
+  return {
+    name: entry.field('name').text(),
+    kind: entry.field('kind').word(['softmax', 'gelu', 'layerNorm']),
+    method: entry.field('method').word(NONLINEAR_METHODS),
+    errors: Object.fromEntries(values) as Record<NonlinearMethod, number | null>,
   };
 }
 

@@ -35,17 +35,21 @@ export interface CalibrationOptions {
   readonly beta: number;
 }
 
-/** How a nonlinearity is computed in integers; `shift` is I-ViT as published. */
-export type NonlinearMethod = 'shift' | 'shift-fixed' | 'poly' | 'lut';
+/** How a nonlinearity is computed in integers, the cheapest first; `shift` is I-ViT as published. */
+export const NONLINEAR_METHODS = ['shift', 'shift-fixed', 'poly', 'lut'] as const;
+export type NonlinearMethod = (typeof NONLINEAR_METHODS)[number];
 
-/** The error of every integer form of one softmax, GELU or LayerNorm on the calibration images. */
+/**
+ * The error of every integer form of one softmax, GELU or LayerNorm on rows of the calibration images, up to 256 of them, against
+ * the float function in double.
+ */
 export interface NonlinearRecipe {
   /** `blocks.3.attn.softmax`, `blocks.3.mlp.gelu`, or the name of the norm. */
   readonly name: string;
   readonly kind: 'softmax' | 'gelu' | 'layerNorm';
-  /** The method of the least error. */
+  /** The method of the least error; of equals the cheapest, and `lut` where no method has one. */
   readonly method: NonlinearMethod;
-  /** Noise power over signal power of the codes that it writes; null where its integers cannot hold the values. */
+  /** Noise power over signal power of the values of its codes; null where its integers cannot hold the input. */
   readonly errors: Readonly<Record<NonlinearMethod, number | null>>;
 }
 
@@ -53,10 +57,10 @@ export interface NonlinearRecipe {
 export interface IntegerRecipe {
   /**
    * Largest magnitude over the calibration images, by `<unit>.<tensor>`: inputs and outputs of additions and of the token
-   * assembly, inputs of GELU, inputs of softmax times its scale, logits.
+   * assembly, inputs of GELU and LayerNorm, inputs of softmax times its scale, logits.
    */
   readonly ranges: Readonly<Record<string, number>>;
-  /** In the order of the forward pass. */
+  /** In the order of the forward pass; softmax and GELU only where twin ranges follow, which integer inference needs. */
   readonly nonlinear: readonly NonlinearRecipe[];
 }
 

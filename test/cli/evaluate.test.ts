@@ -119,10 +119,10 @@ test('a recipe that is missing, of another version or of another model is refuse
   expect(await refusal('--recipe', join(folder, 'none'))).toContain('none does not exist');
   expect(await refusal('--recipe', images)).toContain('recipe.json does not exist');
 
-  const newer = copy('newer');
-  const text = readFileSync(join(newer, 'recipe.json'), 'utf8');
-  writeFileSync(join(newer, 'recipe.json'), text.replace('"version": 1', '"version": 2'));
-  expect(await refusal('--recipe', newer)).toContain('version is 2, wanted 1');
+  const older = copy('older');
+  const text = readFileSync(join(older, 'recipe.json'), 'utf8');
+  writeFileSync(join(older, 'recipe.json'), text.replace('"version": 2', '"version": 1'));
+  expect(await refusal('--recipe', older)).toContain('version is 1, wanted 2');
 
   const other = writeModel(join(folder, 'other'), tinyTensors(2));
   const { code, stderr } = await twinshift(['evaluate', other, '--images', images, '--recipe', recipe]);

@@ -5,13 +5,13 @@ import { parseRecipe } from '../../src/calibrate/readRecipe.ts';
 import type { Recipe } from '../../src/calibrate/recipe.ts';
 import { recipeText } from '../../src/calibrate/recipeText.ts';
 import { FormatError } from '../../src/io/errors.ts';
-import type { LinearOperation, MatmulOperation, Network } from '../../src/model/graph.ts';
+import type { LinearOperation, MatmulOperation, Network, Operation } from '../../src/model/graph.ts';
 
 const HASH = 'ab'.repeat(32);
 
 const recipe: Recipe = {
   format: 'twinshift-recipe',
-  version: 1,
+  version: 2,
   model: { architecture: 'vit', weightsSha256: HASH, config: { anything: [1, 2] } },
   options: calibrationOptions('default', { weightBits: 6, seed: 3 }),
   images: [{ file: 'a.png', sha256: HASH }],
@@ -42,12 +42,34 @@ const recipe: Recipe = {
       maxShift: 7,
     },
   ],
+  integer: {
+    ranges: { 'only.scores': 12.25, 'only.fc1': 0, 'only.y': 3e-9 },
+    nonlinear: [
+      {
+        name: 'only.softmax',
+        kind: 'softmax',
+        method: 'poly',
+        errors: { shift: 0.5, 'shift-fixed': null, poly: 1e-7, lut: 0.25 },
+      },
+      {
+        name: 'only.gelu',
+        kind: 'gelu',
+        method: 'shift',
+        errors: { shift: 0, 'shift-fixed': 0, poly: 0, lut: 0 },
+      },
+    ],
+  },
 };
 
-const linear = (name: string, operand: LinearOperation['operand'], inFeatures: number): LinearOperation => ({
+const linear = (
+  name: string,
+  operand: LinearOperation['operand'],
+  inFeatures: number,
+  input: string,
+): LinearOperation => ({
   kind: 'linear',
   name,
-  input: 'x',
+  input,
   output: 'y',
   weight: `${name}.weight`,
   bias: null,
@@ -61,7 +83,7 @@ const view = { tensor: 'x', offset: 0, headStride: 1, rowStride: 1, columnStride
 const pv: MatmulOperation = {
   kind: 'matmul',
   name: 'pv',
-  a: view,
+  a: { ...view, tensor: 'probs' },
   b: view,
   output: view,
   heads: 3,
@@ -70,7 +92,13 @@ const pv: MatmulOperation = {
   columns: 2,
   operand: 'post-softmax',
 };
-const operations = [linear('embed', 'pixels', 8), pv, linear('fc2', 'post-gelu', 768)];
+const operations: Operation[] = [
+  linear('embed', 'pixels', 8, 'x'),
+  { kind: 'softmax', name: 'only.softmax', input: 'scores', output: 'probs', rows: 12, columns: 197, scale: 1 },
+  pv,
+  { kind: 'gelu', name: 'only.gelu', input: 'fc1', output: 'gelu', count: 4 * 768 },
+  linear('fc2', 'post-gelu', 768, 'gelu'),
+];
 const network: Network = {
   units: [{ name: 'only', input: 'x', output: 'y', elements: {}, operations }],
   numClasses: 2,
@@ -93,17 +121,21 @@ test('a recipe reads as it was written', () => {
 test('its text reads back, a layer a line', () => {
   const text = recipeText(recipe);
   expect(parseRecipe(text, 'recipe.json')).toEqual(recipe);
-  expect(text.split('\n').filter((line) => line.startsWith('    {"name":'))).toHaveLength(3);
+  const lines = text.split('\n');
+  expect(lines.filter((line) => line.startsWith('    {"name":'))).toHaveLength(3);
+  expect(lines.filter((line) => /^ {6}"only\.\w+": [\d.e-]+,?$/.test(line))).toHaveLength(3);
+  expect(lines.filter((line) => line.startsWith('      {"name":"only.'))).toHaveLength(2);
 });
 
-test('members that version 1 does not know are dropped', () => {
+test('members that version 2 does not know are dropped', () => {
   const text = changed('layers.0.a', { ...recipe.layers[0]?.a, extra: 1 });
   expect(parseRecipe(text, 'recipe.json')).toEqual(recipe);
 });
 
 test.each<[string, string, unknown]>([
   ['recipe.json: format is "other", wanted "twinshift-recipe"', 'format', 'other'],
-  ['recipe.json: version is 2, wanted 1: this program reads version 1 only', 'version', 2],
+  ['recipe.json: version is 1, wanted 2: this program reads version 2 only; quantize again', 'version', 1],
+  ['recipe.json: version is 3, wanted 2', 'version', 3],
   ['version is missing', 'version', undefined],
   ['model is missing, wanted an object', 'model', undefined],
   ['model.weightsSha256 is "AB"', 'model.weightsSha256', 'AB'],
@@ -127,6 +159,16 @@ test.each<[string, string, unknown]>([
   ['layers[1].maxShift is "9"', 'layers.1.maxShift', '9'],
   ['layers[2].a.scaleR2 is null', 'layers.2.a.scaleR2', null],
   ['layers[2] is 7, wanted an object', 'layers.2', 7],
+  ['integer is missing, wanted an object', 'integer', undefined],
+  ['integer.ranges is [], wanted an object', 'integer.ranges', []],
+  ['integer.ranges.x is -1, wanted a number in 0..', 'integer.ranges', { x: -1 }],
+  ['integer.ranges.x is null, wanted a number in 0..', 'integer.ranges', { x: null }],
+  ['integer.nonlinear is {}, wanted an array', 'integer.nonlinear', {}],
+  ['integer.nonlinear[0].kind is "relu", wanted one of softmax, gelu', 'integer.nonlinear.0.kind', 'relu'],
+  ['integer.nonlinear[0].method is "float", wanted one of shift, shift-fixed', 'integer.nonlinear.0.method', 'float'],
+  ['integer.nonlinear[0].errors.lut is missing', 'integer.nonlinear.0.errors.lut', undefined],
+  ['integer.nonlinear[0].errors.lut is -1e-9', 'integer.nonlinear.0.errors.lut', -1e-9],
+  ['integer.nonlinear[1].name is ""', 'integer.nonlinear.1.name', ''],
 ])('%s', (message, path, value) => {
   expect(() => parseRecipe(changed(path, value), 'recipe.json')).toThrow(FormatError);
   expect(() => parseRecipe(changed(path, value), 'recipe.json')).toThrow(message);
@@ -137,6 +179,16 @@ test('text that is no JSON, or holds a key twice, is refused', () => {
   expect(() => parseRecipe('[]', 'recipe.json')).toThrow('the document is [], wanted an object');
   const twice = JSON.stringify(recipe).replace('"seed":3', '"seed":3,"seed":4');
   expect(() => parseRecipe(twice, 'recipe.json')).toThrow('holds the key "seed" twice');
+});
+
+test('a nonlinear operation that is listed twice is refused', () => {
+  const [softmax, gelu] = recipe.integer.nonlinear;
+  const text = changed('integer.nonlinear', [softmax, gelu, softmax]);
+  expect(() => parseRecipe(text, 'recipe.json')).toThrow(
+    'integer.nonlinear[2].name is "only.softmax", wanted one softmax of this name',
+  );
+  const other = changed('integer.nonlinear', [softmax, gelu, { ...gelu, kind: 'softmax' }]);
+  expect(() => parseRecipe(other, 'recipe.json')).not.toThrow();
 });
 
 const fit = (text: string, weightsSha256 = HASH) =>
@@ -166,9 +218,20 @@ test.each<[string, string, unknown]>([
   // the bounds of PTQ4ViT's alignment by shifts: 2^m 127 197 128 < 2^31 up to m = 9, 2^m 127 768 32 < 2^31 up to m = 9
   ['layer pv: twin shift 10 could wrap the 32-bit accumulator, at most 9 fits depth 197', 'layers.1.a.shift', 10],
   ['layer fc2: twin shift 10 could wrap the 32-bit accumulator, at most 9 fits depth 768', 'layers.2.a.shift', 10],
+  ['integer.ranges has no only.scores, which integer inference of models/m', 'integer.ranges', { 'only.fc1': 1 }],
+  ['integer.ranges has no only.y', 'integer.ranges', { 'only.fc1': 1, 'only.scores': 1 }],
+  ['integer.nonlinear has no softmax only.softmax', 'integer.nonlinear', recipe.integer.nonlinear.slice(1)],
+  ['integer.nonlinear has no gelu only.gelu', 'integer.nonlinear', recipe.integer.nonlinear.slice(0, 1)],
 ])('r.json: %s', (message, path, value) => {
   expect(() => fit(changed(path, value))).toThrow(FormatError);
   expect(() => fit(changed(path, value))).toThrow(`r.json: ${message}`);
+});
+
+test('a nonlinear operation without twin ranges after it needs no entry', () => {
+  const uniform = { type: 'uniform', bits: 8, granularity: 'tensor', scales: [0.5] };
+  const layers = [embed, { ...pvLayer, a: uniform }, { ...fc2, a: uniform }];
+  const text = JSON.stringify({ ...recipe, layers, integer: { ...recipe.integer, nonlinear: [] } });
+  expect(() => fit(text)).not.toThrow();
 });
 
 test('the largest shift that the accumulator allows is accepted', () => {

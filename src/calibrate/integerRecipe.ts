@@ -1,0 +1,62 @@
+import type { Model } from '../model/load.ts';
+import { inputRows, type ForwardStatistics } from './forwardStatistics.ts';
+import { nonlinearErrors, type Power } from './nonlinearErrors.ts';
+import { hasIntegerForm, type NonlinearUse } from './nonlinearUses.ts';
+import {
+  NONLINEAR_METHODS,
+  type IntegerRecipe,
+  type LayerRecipe,
+  type NonlinearMethod,
+  type NonlinearRecipe,
+} from './recipe.ts';
+
+/**
+ * The integer section of a recipe: the ranges of the float forward pass, and for every nonlinear operation the error of each
+ * method under the searched quantizers. Operations after which the search left no twin ranges are not listed.
+ */
+export function integerRecipe(
+  model: Model,
+  statistics: ForwardStatistics,
+  layers: readonly LayerRecipe[],
+): IntegerRecipe {
+  const { ranges } = statistics;
+  const quantizers = new Map(layers.map(({ name, a }) => [name, a]));
+  const powers = new Map<string, { use: NonlinearUse; powers: Record<NonlinearMethod, Power | undefined>[] }>();
+  for (const sample of statistics.samples) {
+    const { use } = sample;
+    const quantizer = quantizers.get(use.reader.name);
+    if (!quantizer || !hasIntegerForm(use, quantizer)) continue;
+    const { operation } = use;
+    const range = ranges.get(use.range) as number;
+    const found = nonlinearErrors({ operation, input: inputRows(sample), range, quantizer }, model.parameters);
+    const key = `${operation.kind} ${operation.name}`; // a norm with two readers is one entry
+    powers.set(key, { use, powers: [...(powers.get(key)?.powers ?? []), found] });
+  }
+  return {
+    ranges: Object.fromEntries(ranges),
+    nonlinear: [...powers.values()].map((entry) => nonlinearRecipe(entry.use, entry.powers)),
+  };
+}
+
+function nonlinearRecipe(
+  { operation }: NonlinearUse,
+  powers: readonly Record<NonlinearMethod, Power | undefined>[],
+): NonlinearRecipe {
+  const { name, kind } = operation;
+  const entries = NONLINEAR_METHODS.map((method) => [method, ratio(powers.map((power) => power[method]))] as const);
+  const least = entries.reduce((best, entry) => ((entry[1] ?? Infinity) < (best[1] ?? Infinity) ? entry : best));
+  const errors = Object.fromEntries(entries) as Record<NonlinearMethod, number | null>;
+  return { name, kind, method: least[1] === null ? 'lut' : least[0], errors };
+}
+
+/** Noise over signal to four digits; null where a method has no integers, or noise without any signal. */
+function ratio(powers: readonly (Power | undefined)[]): number | null {
+  let [noise, signal] = [0, 0];
+  for (const power of powers) {
+    if (!power) return null;
+    noise += power.noise;
+    signal += power.signal;
+  }
+  if (noise === 0) return 0;
+  return signal > 0 ? Number((noise / signal).toPrecision(4)) : null;
+}
