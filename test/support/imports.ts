@@ -64,6 +64,18 @@ export function findCycle(graph: ImportGraph): string | undefined {
   return undefined;
 }
 
+/** Every file of the graph that `entries` reach, themselves included, with the chain of files that leads there. */
+export function filesReachedFrom(graph: ImportGraph, entries: readonly string[]): Map<string, string> {
+  const chains = new Map<string, string>();
+  const visit = (file: string, chain: string) => {
+    if (chains.has(file)) return;
+    chains.set(file, chain);
+    for (const target of graph.get(file) ?? []) if (graph.has(target)) visit(target, `${chain} -> ${target}`);
+  };
+  for (const entry of entries) visit(entry, entry);
+  return chains;
+}
+
 /** Packages and Node builtins that `entry` reaches, each with the chain of files that leads there. */
 export function packagesReachedFrom(graph: ImportGraph, entry: string): string[] {
   const reached: string[] = [];

@@ -61,7 +61,8 @@ function isIntegerKernel(kernel: Kernel): boolean {
   return [...buffers].every(([, type = '']) => !namesFloat(type)) && !Object.values(kernel.params).includes('f32');
 }
 
-function namesFloat(wgsl: string): boolean {
+/** Whether the code, comments aside, has a float type or a float number. */
+export function namesFloat(wgsl: string): boolean {
   return /\b(f32|f16|vec[234][fh]|mat\dx\d[fh])\b|\b\d+\.\d|\b\d+[fh]\b/.test(withoutComments(wgsl));
 }
 
