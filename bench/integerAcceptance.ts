@@ -1,0 +1,267 @@
+/**
+ * The claims of integer-only inference on whole models and all real images: size of the model file, accuracy, the same bits on
+ * every adapter, models with outliers. `npm run acceptance` builds and runs this after bench/acceptance.ts.
+ */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { crc32 } from 'node:zlib';
+import { driverEnvironment, driverFile } from '../scripts/setup/drivers.js';
+import { calibrate, type CalibrationImage, type CalibrationResult } from '../src/calibrate/calibrate.ts';
+import { calibrationOptions, type CalibrationOverrides } from '../src/calibrate/options.ts';
+import { recipeText } from '../src/calibrate/recipeText.ts';
+import { quantizedWeightsFile } from '../src/calibrate/weightsFile.ts';
+import { compareLogits, type Comparison } from '../src/evaluate/compare.ts';
+import { exportModel } from '../src/export/exportModel.ts';
+import { writeModelFile } from '../src/format/writeModelFile.ts';
+import type { Gpu } from '../src/gpu/device.ts';
+import { createReferenceEngine } from '../src/infer/referenceEngine.ts';
+import { createSession, type SessionOptions } from '../src/infer/session.ts';
+import { concatenateBytes } from './support/concatenateBytes.ts';
+import type { Model } from '../src/model/load.ts';
+import { loadModelFolder } from '../src/node/modelFolder.ts';
+import { openNodeGpu } from '../src/node/openGpu.ts';
+import { createFloatRunner, createSimulation } from '../src/simulate/simulate.ts';
+import { runInChromium } from '../test/support/browserSession.ts';
+import { labelledImages, realData, SAMPLE } from './support/data.ts';
+import { captureTensor } from './support/captureTensor.ts';
+import { fc1Input, plantOutliers } from './support/plantOutliers.ts';
+import { atLeast, atMost, printClaims, printTable, yes, type Claim } from './support/table.ts';
+
+interface Photos {
+  readonly images: readonly CalibrationImage[];
+  readonly labels: readonly number[];
+}
+
+/** A model that was calibrated and exported, with all that is compared with it. */
+interface Exported {
+  readonly model: Model;
+  readonly result: CalibrationResult;
+  readonly weights: Uint8Array;
+  readonly bytes: Uint8Array;
+}
+
+async function main(): Promise<number> {
+  const data = realData();
+  if (data === undefined) {
+    console.error('acceptance needs the real models and photos: set TWINSHIFT_DATA to their folder');
+    return 2;
+  }
+  const { gpu, close } = await openNodeGpu();
+  try {
+    console.log(`\n# Integer-only inference on ${gpu.adapter.description}`);
+    const tiny = await loadModelFolder(`${data}/deit-tiny-patch16-224`);
+    const vit = await loadModelFolder(`${data}/vit-tiny-augreg`);
+    const photos = async (set: string, model: Model) => labelledImages(`${data}/imagenet-sample/${set}`, model);
+    const evaluation = await photos('eval', tiny);
+    const eight = await quantized(gpu, tiny, (await photos('calib', tiny)).images, {});
+    let failed = await checkSize(gpu, eight, (await photos('calib', tiny)).images.slice(0, 4));
+    failed += await checkAccuracy(gpu, eight, evaluation);
+    failed += await checkBits(gpu, eight.bytes, evaluation.images.slice(0, 16));
+    const hard = await quantized(gpu, vit, (await photos('calib', vit)).images, {});
+    failed += await checkOutliers(gpu, hard, await photos('eval', vit));
+    failed += await checkPlanted(gpu);
+    console.log(failed === 0 ? '\nEvery claim holds.' : `\n${failed} claims do not hold.`);
+    return failed === 0 ? 0 : 1;
+  } finally {
+    close();
+  }
+}
+
+async function quantized(
+  gpu: Gpu,
+  model: Model,
+  images: readonly CalibrationImage[],
+  overrides: CalibrationOverrides,
+): Promise<Exported> {
+  const result = await calibrate(gpu, model, images, calibrationOptions('default', overrides));
+  const weights = quantizedWeightsFile(model, result);
+  const integer = await exportModel({
+    recipe: result.recipe,
+    recipeText: recipeText(result.recipe),
+    weights,
+    weightsFile: 'weights.safetensors',
+    writtenBy: 'acceptance',
+  });
+  return { model, result, weights, bytes: writeModelFile(integer) };
+}
+
+/** Bytes of the model files against the float parameters. */
+async function checkSize(gpu: Gpu, eight: Exported, few: readonly CalibrationImage[]): Promise<number> {
+  const four = await quantized(gpu, eight.model, few, { weightBits: 4 });
+  const floatBytes = [...eight.model.parameters.values()].reduce((sum, { values }) => sum + values.byteLength, 0);
+  const share = ({ bytes }: Exported) => (100 * bytes.byteLength) / floatBytes;
+  return printClaims('Size of the model file, % of the float parameters', [
+    atMost('W8', share(eight), 27),
+    atMost('W4', share(four), 15),
+  ]);
+}
+
+/** Integer-only and mixed inference against the float network and against the quantize-dequantize evaluation of the recipe. */
+async function checkAccuracy(gpu: Gpu, exported: Exported, evaluation: Photos): Promise<number> {
+  const { float, simulated } = await baselines(gpu, exported, evaluation);
+  const integer = await integerLogits(gpu, exported, evaluation, { runtime: 'integer' });
+  const mixed = await integerLogits(gpu, exported, evaluation, { runtime: 'mixed' });
+  const against = compared(exported, evaluation);
+  const rows = [
+    row('recipe, quantize-dequantize, against float', against(float, simulated)),
+    row('mixed, against float', against(float, mixed)),
+    row('integer, against float', against(float, integer)),
+    row('mixed, against the recipe', against(simulated, mixed)),
+    row('integer, against the recipe', against(simulated, integer)),
+  ];
+  printTable(`DeiT-Tiny W8A8, ${evaluation.images.length} photos`, HEADER, rows);
+  const own = against(float, integer);
+  return printClaims('Accuracy of integer-only inference', [
+    atLeast('integer: agreement with float, %', 100 * own.agreement, 95),
+    atMost('integer: top-1 drop, points', own.topOneDropPoints as number, 1.5),
+    atMost('integer: KL, nats', own.klDivergence, 0.02, 4),
+    atLeast('mixed: agreement with the recipe, %', 100 * against(simulated, mixed).agreement, 99.5),
+  ]);
+}
+
+/** A real model with massive outliers: what integers lose against its own quantize-dequantize evaluation. */
+async function checkOutliers(gpu: Gpu, exported: Exported, evaluation: Photos): Promise<number> {
+  const { float, simulated } = await baselines(gpu, exported, evaluation);
+  const integer = await integerLogits(gpu, exported, evaluation, {});
+  const against = compared(exported, evaluation);
+  const rows = [
+    row('recipe, quantize-dequantize, against float', against(float, simulated)),
+    row('integer, against float', against(float, integer)),
+    row('integer, against the recipe', against(simulated, integer)),
+  ];
+  printTable(`ViT-Tiny W8A8, ${evaluation.images.length} photos`, HEADER, rows);
+  return printClaims('Real outliers', [
+    atLeast('integer: agreement with the recipe, %', 100 * against(simulated, integer).agreement, 98),
+  ]);
+}
+
+/** The embedded sample with outliers planted in its third block. */
+async function checkPlanted(gpu: Gpu): Promise<number> {
+  const sample = await loadModelFolder(SAMPLE);
+  const calib = await labelledImages(`${SAMPLE}/calib`, sample);
+  const evaluation = await labelledImages(`${SAMPLE}/eval`, sample);
+  const sizes = { unit: 'blocks.2', fc1: 215, residual: 580 };
+  const unit = sample.network.units.find(({ name }) => name === sizes.unit);
+  if (!unit) throw new Error(`the sample has no ${sizes.unit}`);
+  const normed = await captureTensor(gpu, sample, unit.name, fc1Input(unit), calib.images);
+  const planted = plantOutliers(sample, normed, sizes);
+  const exported = await quantized(gpu, planted, calib.images, {});
+  const { ranges } = exported.result.recipe.integer;
+  const { float, simulated } = await baselines(gpu, exported, evaluation);
+  const integer = await integerLogits(gpu, exported, evaluation, {});
+  const against = compared(exported, evaluation);
+  const rows = [
+    row('recipe, quantize-dequantize, against float', against(float, simulated)),
+    row('integer, against float', against(float, integer)),
+    row('integer, against the recipe', against(simulated, integer)),
+  ];
+  printTable(`Sample with planted outliers, W8A8, ${evaluation.images.length} images`, HEADER, rows);
+  return printClaims('Planted outliers', [
+    atLeast('largest fc1 output', ranges[`${sizes.unit}.fc1`] as number, 200, 0),
+    atLeast('largest residual value', ranges[`${sizes.unit}.y`] as number, 550, 0),
+    atLeast('integer: agreement with float, %', 100 * against(float, integer).agreement, 95),
+  ]);
+}
+
+/** The logits of every engine that can run the file, in every bit. */
+async function checkBits(gpu: Gpu, bytes: Uint8Array, images: readonly CalibrationImage[]): Promise<number> {
+  const pixels = concatenateBytes(images.map(({ rgb }) => rgb));
+  const reference = await createReferenceEngine(bytes).run(pixels, images.length);
+  const wanted = crcOf(reference);
+  const seen = new Map<string, Int32Array>();
+  for (const tiles of [undefined, 'plain'] as const) {
+    const session = await createSession(gpu.device, bytes, tiles ? { tiles } : {});
+    seen.set(`${gpu.adapter.description}, ${tiles ?? 'measured'} tiles`, await session.run(pixels, images.length));
+    session.destroy();
+  }
+  for (const driver of ['lavapipe', 'swiftshader'] as const) {
+    const { adapter, logits } = logitsInOwnProcess(driver, bytes, pixels, images.length);
+    seen.set(`${adapter}, a process of its own`, logits);
+  }
+  seen.set('headless Chromium on SwiftShader', await runInChromium(bytes, pixels, images.length));
+  const claims = [...seen].map(([name, logits]): Claim => {
+    const same = logits.length === reference.length && logits.every((value, i) => value === reference[i]);
+    return yes(`${name}: every bit`, same, crcOf(logits));
+  });
+  return printClaims(
+    `Bits: ${images.length} photos, ${reference.length} logits, CRC-32 ${wanted} by the TypeScript engine`,
+    claims,
+  );
+}
+
+function logitsInOwnProcess(driver: 'lavapipe' | 'swiftshader', model: Uint8Array, pixels: Uint8Array, images: number) {
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'twinshift-bits-'));
+  try {
+    const [modelFile, pixelsFile, output] = ['model', 'pixels', 'logits'].map((name) => path.join(folder, name)) as [
+      string,
+      string,
+      string,
+    ];
+    writeFileSync(modelFile, model);
+    writeFileSync(pixelsFile, pixels);
+    const script = path.join(import.meta.dirname, 'integerLogits.js');
+    const { status, stdout } = spawnSync(process.execPath, [script, modelFile, pixelsFile, String(images), output], {
+      env: { ...process.env, ...driverEnvironment(driverFile(driver)) },
+      stdio: ['ignore', 'pipe', 'inherit'],
+      encoding: 'utf8',
+    });
+    if (status !== 0) throw new Error(`inference on ${driver} ended with ${status}`);
+    const { buffer, byteOffset, byteLength } = readFileSync(output);
+    return { adapter: stdout.trim(), logits: new Int32Array(buffer.slice(byteOffset, byteOffset + byteLength)) };
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+async function baselines(gpu: Gpu, { model, result, weights }: Exported, { images }: Photos) {
+  const rgb = images.map((image) => image.rgb);
+  const runner = await createFloatRunner(gpu, model);
+  const float = await runner.logits(rgb);
+  runner.destroy();
+  const simulation = await createSimulation(gpu, model, result.recipe, weights);
+  const simulated = await simulation.logits(rgb);
+  simulation.destroy();
+  return { float, simulated };
+}
+
+async function integerLogits(
+  gpu: Gpu,
+  { bytes }: Exported,
+  { images }: Photos,
+  options: SessionOptions,
+): Promise<Float32Array> {
+  const session = await createSession(gpu.device, bytes, options);
+  const logits = await session.run(concatenateBytes(images.map(({ rgb }) => rgb)), images.length);
+  session.destroy();
+  gpu.check();
+  return Float32Array.from(logits, (value) => value * session.logitScale);
+}
+
+function compared({ model }: Exported, { labels }: Photos) {
+  const classes = model.network.numClasses;
+  return (float: Float32Array, quantized: Float32Array) =>
+    compareLogits({ logits: float, classes }, { logits: quantized, classes }, labels);
+}
+
+const HEADER = ['', 'top-1 drop, points', 'agreement, %', 'logit SQNR, dB', 'KL, nats'];
+
+function row(name: string, c: Comparison): string[] {
+  const decibel = c.logitSqnrDb === null ? 'no error' : c.logitSqnrDb.toFixed(2);
+  return [
+    name,
+    (c.topOneDropPoints as number).toFixed(2),
+    (100 * c.agreement).toFixed(2),
+    decibel,
+    c.klDivergence.toFixed(5),
+  ];
+}
+
+function crcOf(logits: Int32Array): string {
+  return crc32(new Uint8Array(logits.buffer, logits.byteOffset, logits.byteLength))
+    .toString(16)
+    .padStart(8, '0');
+}
+
+process.exitCode = await main();
