@@ -63,8 +63,9 @@ export function readOperation(entry: JsonReader, tables: readonly Uint32Array[])
         epsilon: entry.field('epsilon').integer(0, 2 ** 53 - 1),
         floatEpsilon: entry.field('floatEpsilon').number(0, 1),
       };
-    case 'softmax':
-      only('input', 'output', 'factor', 'logitBits', 'rescales', ...CONSTANTS);
+    case 'softmax': {
+      const constants = readSoftmaxConstants(entry, tables);
+      only('input', 'output', 'factor', 'logitBits', 'rescales', ...Object.keys(constants));
       return {
         kind,
         name,
@@ -73,35 +74,16 @@ export function readOperation(entry: JsonReader, tables: readonly Uint32Array[])
         factor: entry.field('factor').positive(),
         logitBits: entry.field('logitBits').integer(8, 16),
         rescales: readDyadics(entry.field('rescales')),
-        constants: readSoftmaxConstants(entry, tables),
+        constants,
       };
-    case 'gelu':
-      only('input', 'output', ...CONSTANTS);
-      return {
-        kind,
-        name,
-        input: tensor('input'),
-        output: tensor('output'),
-        constants: readGeluConstants(entry, tables),
-      };
+    }
+    case 'gelu': {
+      const constants = readGeluConstants(entry, tables);
+      only('input', 'output', ...Object.keys(constants));
+      return { kind, name, input: tensor('input'), output: tensor('output'), constants };
+    }
   }
 }
-
-/** Members by which the constants of softmax and GELU are given. */
-const CONSTANTS = [
-  'method',
-  'unit',
-  'fraction',
-  'octaves',
-  'bound',
-  'linear',
-  'constant',
-  'places',
-  'offset',
-  'multiplier',
-  'multiplierShift',
-  'table',
-];
 
 /** `[tensor, first]` */
 function readOutput(entry: JsonReader): { readonly tensor: string; readonly first: number } {
