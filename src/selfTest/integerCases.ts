@@ -1,4 +1,5 @@
 import { assembleTokensI16, assembleTokensI16Kernel } from '../kernels/assembleTokensI16.ts';
+import { dequantize, dequantizeKernel } from '../kernels/dequantize.ts';
 import { dyadic, packDyadics } from '../kernels/dyadic.ts';
 import { intLayerNorm, intLayerNormKernel } from '../kernels/intLayerNorm.ts';
 import { layerNormConstants, type IntLayerNormForm } from '../kernels/layerNormConstants.ts';
@@ -8,12 +9,13 @@ import { denseOutput, outputExtent, type DenseLayout } from '../kernels/requanti
 import { residualAddI16, residualAddI16Kernel } from '../kernels/residualAddI16.ts';
 import { assembleTokensI16Reference } from '../reference/assembleTokensI16.ts';
 import { packDepthMajor, packRowMajor } from '../reference/codes.ts';
+import { dequantizeReference } from '../reference/dequantize.ts';
 import { packInt16 } from '../reference/fixedPoint.ts';
 import { intLayerNormReference } from '../reference/intLayerNorm.ts';
 import { matmulRequantizeReference } from '../reference/matmulRequantize.ts';
 import { patchCodesReference } from '../reference/patchCodes.ts';
 import { residualAddI16Reference } from '../reference/residualAddI16.ts';
-import { exactCase, integers, noise, type SelfTestCase } from './case.ts';
+import { exactCase, floatCase, integers, noise, type SelfTestCase } from './case.ts';
 
 const ROWS = 37;
 const FEATURES = 67;
@@ -32,6 +34,9 @@ export function integerCases(): SelfTestCase[] {
     normCase('published'),
     tokensCase(),
     patchCase(),
+    dequantizeCase(8),
+    dequantizeCase(16),
+    dequantizeCase(32),
   ];
 }
 
@@ -117,5 +122,21 @@ function patchCase(): SelfTestCase {
     { pixels: new Uint32Array(pixels.buffer) },
     expected,
     (device, buffers, codes) => patchCodes(device, { ...buffers, codes }, shape),
+  );
+}
+
+/** Two heads of five rows in turn. One product's rounding, and for 32 bits the integer's: (2^-24)^2 each. */
+function dequantizeCase(bits: 8 | 16 | 32): SelfTestCase {
+  const values = Int32Array.from(integers(ROWS * FEATURES, 14, -(2 ** (bits - 1)), 2 ** (bits - 1) - 1));
+  const scales = Float32Array.of(0.37, 0.0021);
+  const shape = { rowsPerHead: 5, columns: FEATURES };
+  const source = { 8: packRowMajor(values, ROWS, FEATURES), 16: packInt16(values, FEATURES), 32: values }[bits];
+  return floatCase(
+    dequantizeKernel.name,
+    { source, scales },
+    dequantizeReference(values, scales, shape),
+    1e-13,
+    (device, buffers, y) => dequantize(device, { ...buffers, y }, { ...shape, bits, rows: ROWS, heads: 2 }),
+    `${bits} bits`,
   );
 }
