@@ -6,6 +6,8 @@ import { defineConfig, minifySync, type Plugin } from 'vite';
 
 /** Packages of the platform entries and, the last, of the benches; they stay imports. */
 const EXTERNAL = ['webgpu', 'sharp', 'playwright-core'];
+/** What a bench has a page load from its server. */
+const SERVED = '/library/';
 const BROWSER_BUDGET_BYTES = 95_000;
 
 const benchFolder = path.join(import.meta.dirname, 'bench');
@@ -27,7 +29,7 @@ export default defineConfig({
         cli: 'src/cli/main.ts',
         ...Object.fromEntries(benches),
       },
-      external: (id) => isBuiltin(id) || EXTERNAL.includes(id),
+      external: (id) => isBuiltin(id) || EXTERNAL.includes(id) || id.startsWith(SERVED),
       output: { entryFileNames: '[name].js', chunkFileNames: 'chunks/[name]-[hash].js' },
     },
   },
