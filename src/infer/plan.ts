@@ -67,7 +67,7 @@ export function lifetimes({ input, output, operations }: IntegerProgram): Map<st
   return found.set(output, { ...life, last: operations.length });
 }
 
-/** Places every tensor of `images` images, each in the slab that grows least and there in the smallest gap that holds it. */
+/** Places every tensor of `images` images, each in the slab that grows least and there in the first gap that holds it. */
 export function planMemory(
   program: IntegerProgram,
   images: number,
@@ -87,7 +87,7 @@ export function planMemory(
     const offers = slabs.flatMap((size, slab) => {
       if (avoided.includes(slab)) return [];
       const neighbours = besides.map(([, planned]) => planned).filter((planned) => planned.slab === slab);
-      const offset = bestGap(neighbours, bytes, alignment);
+      const offset = firstGap(neighbours, bytes, alignment);
       return [{ slab, offset, growth: Math.max(0, offset + bytes - size) }];
     });
     const best = offers.reduce((a, b) => (b.growth < a.growth ? b : a));
@@ -102,17 +102,14 @@ export function planMemory(
   return { images, slabs, tensors, scratch: scratchBytes(program, images, float) };
 }
 
-/** The start of the smallest gap of at least `bytes` between `neighbours`, or the end of the last of them. */
-function bestGap(neighbours: readonly PlannedTensor[], bytes: number, alignment: number): number {
-  const sorted = [...neighbours].sort((a, b) => a.offset - b.offset);
+/** The start of the first gap of at least `bytes` between `neighbours`, or the end of the last of them. */
+function firstGap(neighbours: readonly PlannedTensor[], bytes: number, alignment: number): number {
   let end = 0;
-  let best: { readonly offset: number; readonly room: number } | undefined;
-  for (const { offset, bytes: taken } of sorted) {
-    const room = offset - end;
-    if (room >= bytes && (!best || room < best.room)) best = { offset: end, room };
+  for (const { offset, bytes: taken } of [...neighbours].sort((a, b) => a.offset - b.offset)) {
+    if (offset - end >= bytes) break;
     end = Math.max(end, alignment * Math.ceil((offset + taken) / alignment));
   }
-  return best?.offset ?? end;
+  return end;
 }
 
 /** An f32 element for each that the largest operation among `float` reads. */

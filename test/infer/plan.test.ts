@@ -148,13 +148,26 @@ describe('the plan', () => {
     },
   );
 
+  test('keeps an output that nothing reads away from those that are written after it', () => {
+    const program = transformer(1, 1, 8, 5, 3);
+    const qkv = program.operations.find((operation) => operation.kind === 'linear' && operation.outputs.length === 3);
+    const outputs = qkv?.kind === 'linear' ? [{ tensor: 'unread', first: 24 }, ...qkv.outputs] : [];
+    const operations = program.operations.map((each) => (each === qkv ? ({ ...each, outputs } as typeof each) : each));
+    const tensors = { ...program.tensors, unread: tensor('left', 1, 5, 8) };
+    const plan = planMemory({ ...program, tensors, operations }, 1, ALIGNMENT);
+    expect(plan.tensors.has('unread')).toBe(true);
+    expect(problems({ ...program, tensors, operations }, plan)).toEqual([]);
+  });
+
   test('needs little more than what is alive at once', () => {
-    for (const [program, images] of [
-      [TINY, 8],
-      [BASE, 8],
+    for (const [program, images, most] of [
+      [TINY, 1, 1.15],
+      [TINY, 8, 1.25],
+      [BASE, 8, 1.25],
+      [LARGE, 1, 1.1],
     ] as const) {
       const bytes = planMemory(program, images, ALIGNMENT).slabs.reduce((a, b) => a + b);
-      expect(bytes / leastBytes(program, images)).toBeLessThan(1.35);
+      expect(bytes / leastBytes(program, images)).toBeLessThan(most);
     }
     const all = Object.values(TINY.tensors).reduce((sum, shape) => sum + tensorBytes(shape, 8), 0);
     expect(planMemory(TINY, 8, ALIGNMENT).slabs.reduce((a, b) => a + b)).toBeLessThan(all / 8);

@@ -1,6 +1,6 @@
 import { create } from 'webgpu';
 import { describe, expect, test } from 'vitest';
-import type { IntegerModel } from '../../src/format/model.ts';
+import type { IntegerModel, NormParameters } from '../../src/format/model.ts';
 import { writeModelFile } from '../../src/format/writeModelFile.ts';
 import { openGpu } from '../../src/gpu/device.ts';
 import { DeviceLostError, UnsupportedDeviceError } from '../../src/gpu/errors.ts';
@@ -23,7 +23,24 @@ const pixelsOf = (model: IntegerModel, batch: number, seed = 1): Uint8Array => {
   return Uint8Array.from({ length: batch * width * height * 3 }, () => Math.floor(next() * 256));
 };
 
-const VARIANTS: [string, Partial<TinyIntegerModelOptions>][] = [
+/** `model` whose logits come from another row than the first. */
+function fromRow(model: IntegerModel, row: number): IntegerModel {
+  const operations = model.program.operations.map((operation) =>
+    operation.kind === 'layerNorm' && operation.row !== null ? { ...operation, row } : operation,
+  );
+  return { ...model, program: { ...model.program, operations } };
+}
+
+/** `model` whose LayerNorms make codes four times as large, which saturate. */
+function louder(model: IntegerModel): IntegerModel {
+  const norms = [...model.norms].map(([name, norm]) => [
+    name,
+    { ...norm, shifts: norm.shifts.map((shift) => shift - 2) },
+  ]);
+  return { ...model, norms: new Map(norms as [string, NormParameters][]) };
+}
+
+const VARIANTS: [string, Partial<TinyIntegerModelOptions>, change?: (model: IntegerModel) => IntegerModel][] = [
   ['shift, as published', { softmax: 'shift', gelu: 'shift', norm: 'published' }],
   ['shift-fixed', { softmax: 'shift-fixed', gelu: 'shift-fixed' }],
   ['poly', { softmax: 'poly', gelu: 'poly' }],
@@ -33,12 +50,14 @@ const VARIANTS: [string, Partial<TinyIntegerModelOptions>][] = [
   ['4 bits', { weightBits: 4, activationBits: 4, shift: 1, softmax: 'shift-fixed' }],
   ['two prefix tokens', { prefixRows: 2, heads: 3, embedDim: 36, hiddenDim: 52 }],
   ['images whose bytes fill no word', { imageSize: 15, patchSize: 5, numClasses: 7 }],
+  ['the third row', { prefixRows: 3 }, (model) => fromRow(model, 2)],
+  ['saturated codes of 5 bits', { activationBits: 5 }, louder],
   ['one head, one class', { heads: 1, numClasses: 1, depth: 1 }],
 ];
 
 describe('a session gives the integers of the reference engine', () => {
-  test.each(VARIANTS)('%s', async (name, overrides) => {
-    const model = tinyIntegerModel(3, overrides);
+  test.each(VARIANTS)('%s', async (name, overrides, change = (model) => model) => {
+    const model = change(tinyIntegerModel(3, overrides));
     const pixels = pixelsOf(model, 3);
     const expected = await referenceEngine(model).run(pixels, 3);
     if (model.architecture.numClasses > 1) expect(new Set(expected).size, name).toBeGreaterThan(3);
