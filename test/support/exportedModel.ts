@@ -1,0 +1,31 @@
+import { exportModel } from '../../src/export/exportModel.ts';
+import type { NonlinearChoice } from '../../src/export/nonlinear.ts';
+import type { IntegerModel } from '../../src/format/model.ts';
+import { noise } from './floats.ts';
+import { tinyModel } from './goldenModel.ts';
+import { hostRecipe } from './hostRecipe.ts';
+
+export interface ExportedModel {
+  readonly integer: IntegerModel;
+  /** uint8 `[count][height][width][3]`; the ranges of the model just hold these. */
+  readonly pixels: Uint8Array;
+  readonly count: number;
+}
+
+/** One of the tiny random models of test/golden/float as an integer model, and images for it. */
+export async function exportedModel(
+  name: 'vit-plain' | 'vit-distilled',
+  {
+    nonlinear = {},
+    ...widths
+  }: { readonly nonlinear?: NonlinearChoice; readonly weightBits?: number; readonly activationBits?: number } = {},
+): Promise<ExportedModel> {
+  const { model } = await tinyModel(name);
+  const count = 4;
+  const size = 3 * model.config.imageSize ** 2;
+  const pixels = Uint8Array.from(noise(count * size, 3, 127), (x) => Math.round(x + 127.5));
+  const images = Array.from({ length: count }, (_, i) => pixels.subarray(i * size, (i + 1) * size));
+  const { recipe, weights } = hostRecipe(model, images, widths);
+  const file = { recipeText: 'text', weights, weightsFile: 'weights.safetensors', writtenBy: 'test' };
+  return { integer: await exportModel({ recipe, nonlinear, ...file }), pixels, count };
+}
