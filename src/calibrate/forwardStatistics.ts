@@ -10,8 +10,10 @@ import type { InputRows } from './nonlinearErrors.ts';
 import { nonlinearUses, type NonlinearUse } from './nonlinearUses.ts';
 import { largestOfRows, rangedTensors, type RangedTensor } from './ranges.ts';
 
-/** Most rows of a nonlinear operation that are kept in host memory: 256 KiB a 256 columns and operation. */
+/** Most rows of a nonlinear operation that are kept in host memory, and most values unless that leaves fewer than 32 rows: 256 KiB. */
 const MOST_ROWS = 256;
+const MOST_VALUES = 2 ** 16;
+const FEWEST_ROWS = 32;
 /** Fraction of the golden ratio: multiples of it fill 0..1 evenly and repeat with no number of tokens. */
 const GOLDEN = 0.618033988749895;
 
@@ -41,7 +43,7 @@ export function startStatistics(network: Network, images: number): ForwardStatis
     ranges: new Map(tensors.map(({ name }) => [name, 0])),
     samples: nonlinearUses(network).map((use) => ({
       use,
-      chosen: spreadRows(images * use.rows, MOST_ROWS - 1),
+      chosen: spreadRows(images * use.rows, rowsKept(use.columns) - 1),
       rows: [],
       extreme: undefined,
     })),
@@ -117,6 +119,10 @@ async function observeRows(
   if (!extreme || magnitude > extreme.largest) {
     sample.extreme = { row: first + top, largest: magnitude, values: values.slice(inChunk.length * columns) };
   }
+}
+
+function rowsKept(columns: number): number {
+  return Math.min(MOST_ROWS, Math.max(FEWEST_ROWS, Math.floor(MOST_VALUES / columns)));
 }
 
 /** Up to `most` of `total` rows, one of each equal run, at another place in every run. */

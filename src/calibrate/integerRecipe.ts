@@ -10,6 +10,9 @@ import {
   type NonlinearRecipe,
 } from './recipe.ts';
 
+/** Of the errors in a recipe; methods are compared before they are rounded. */
+const DIGITS = 4;
+
 /**
  * The integer section of a recipe: the ranges of the float forward pass, and for every nonlinear operation the error of each
  * method under the searched quantizers. Operations after which the search left no twin ranges are not listed.
@@ -43,13 +46,16 @@ function nonlinearRecipe(
   powers: readonly Record<NonlinearMethod, Power | undefined>[],
 ): NonlinearRecipe {
   const { name, kind } = operation;
-  const entries = NONLINEAR_METHODS.map((method) => [method, ratio(powers.map((power) => power[method]))] as const);
-  const least = entries.reduce((best, entry) => ((entry[1] ?? Infinity) < (best[1] ?? Infinity) ? entry : best));
-  const errors = Object.fromEntries(entries) as Record<NonlinearMethod, number | null>;
-  return { name, kind, method: least[1] === null ? 'lut' : least[0], errors };
+  const ratios = NONLINEAR_METHODS.map((method) => [method, ratio(powers.map((power) => power[method]))] as const);
+  const [method, error] = ratios.reduce((best, entry) =>
+    (entry[1] ?? Infinity) < (best[1] ?? Infinity) ? entry : best,
+  );
+  const rounded = ratios.map(([each, value]) => [each, value === null ? null : Number(value.toPrecision(DIGITS))]);
+  const errors = Object.fromEntries(rounded) as Record<NonlinearMethod, number | null>;
+  return { name, kind, method: error === null ? 'lut' : method, errors };
 }
 
-/** Noise over signal to four digits; null where a method has no integers, or noise without any signal. */
+/** Noise over signal; null where a method has no integers, or noise without any signal. */
 function ratio(powers: readonly (Power | undefined)[]): number | null {
   let [noise, signal] = [0, 0];
   for (const power of powers) {
@@ -58,5 +64,5 @@ function ratio(powers: readonly (Power | undefined)[]): number | null {
     signal += power.signal;
   }
   if (noise === 0) return 0;
-  return signal > 0 ? Number((noise / signal).toPrecision(4)) : null;
+  return signal > 0 ? noise / signal : null;
 }

@@ -17,7 +17,7 @@ import { intGeluReference } from '../reference/intGelu.ts';
 import { intLayerNormReference } from '../reference/intLayerNorm.ts';
 import { intSoftmaxRow } from '../reference/intSoftmax.ts';
 import { shiftGeluReference } from '../reference/shiftGelu.ts';
-import { NONLINEAR_METHODS, type NonlinearMethod } from './recipe.ts';
+import type { NonlinearMethod } from './recipe.ts';
 
 /** Input rows of a nonlinear operation, f32 `[rows][columns]`. */
 export interface InputRows {
@@ -42,7 +42,8 @@ export interface Power {
 
 /**
  * What each method makes of the input rows against the float function in double: its integers, from inputs rounded to its width
- * to the values of its codes. Undefined where the method has no integers for this range.
+ * to the values of its codes. Undefined where the method has no integers for this range. LayerNorm has two forms: all methods but
+ * `shift` share one.
  */
 export function nonlinearErrors(
   problem: NonlinearProblem,
@@ -59,8 +60,10 @@ export function nonlinearErrors(
     });
     return { noise, signal };
   };
-  const entries = NONLINEAR_METHODS.map((method) => [method, power(method)] as const);
-  return Object.fromEntries(entries) as Record<NonlinearMethod, Power | undefined>;
+  const shift = power('shift');
+  const fixed = power('shift-fixed');
+  if (problem.operation.kind === 'layerNorm') return { shift, 'shift-fixed': fixed, poly: fixed, lut: fixed };
+  return { shift, 'shift-fixed': fixed, poly: power('poly'), lut: power('lut') };
 }
 
 function exactOf({ operation, input }: NonlinearProblem, parameters: Model['parameters']): Float64Array {

@@ -10,6 +10,8 @@ export const RANGE_MARGIN = 2;
 /** The same for softmax logits, whose largest value decides the row. */
 const LOGIT_MARGIN = 1.5;
 const LOGIT_BITS = 12;
+/** Least step of a 16-bit input of GELU: finer ones pass the integers of every method, and this is far below any code's. */
+const LEAST_GELU_STEP = 2 ** -13;
 
 export interface SoftmaxForm {
   /** Width of a logit. */
@@ -59,7 +61,7 @@ export interface GeluForm {
  */
 export function geluForm(method: IntGeluMethod, range: number, quantizer: TwinGeluQuantizer): GeluForm {
   const inputBits = method === 'shift' || method === 'lut-codes' ? 8 : 16;
-  const scale = inputBits === 8 ? stepFor(range, 8) : stepFor(RANGE_MARGIN * range, 16);
+  const scale = inputBits === 8 ? stepFor(range, 8) : Math.max(stepFor(RANGE_MARGIN * range, 16), LEAST_GELU_STEP);
   const { bits, shift } = quantizer;
   const scaleR1 = steps(quantizer)[0] as number;
   return { inputBits, scale, constants: geluConstants(method, { scale, inputBits, bits, shift, scaleR1 }).constants };
