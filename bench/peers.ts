@@ -3,6 +3,7 @@
  * `node dist/bench/peers.js [tfjs] [onnxruntime]`, without a name both; ends with 1 when a claim does not hold.
  */
 import { openNodeGpu } from '../src/node/openGpu.ts';
+import { checkOnnxRuntime } from './peers/chromium.ts';
 import { installPeers } from './peers/install.ts';
 import { openTfjs } from './peers/tfjs.ts';
 import { checkTfjs } from './peers/tfjsMatmul.ts';
@@ -19,7 +20,7 @@ async function checkInNode(folder: string): Promise<number> {
   }
 }
 
-const checks = { tfjs: checkInNode };
+const checks = { tfjs: checkInNode, onnxruntime: (folder: string) => checkOnnxRuntime(folder) };
 const names = process.argv.slice(2);
 const unknown = names.find((name) => !(name in checks));
 if (unknown !== undefined)

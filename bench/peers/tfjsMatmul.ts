@@ -1,12 +1,14 @@
 import { BufferPool } from '../../src/gpu/buffers.ts';
 import type { Gpu } from '../../src/gpu/device.ts';
-import { record, release, type Dispatch } from '../../src/gpu/kernel.ts';
+import { release } from '../../src/gpu/kernel.ts';
 import { readF32 } from '../../src/gpu/readback.ts';
 import { denseMatrix, matmulF32 } from '../../src/kernels/matmulF32.ts';
 import { alternate, medianOf } from '../support/alternate.ts';
 import { atLeast, atMost, printClaims, printTable } from '../support/table.ts';
 import { integerProduct, operationsOf, tileName, tilesOf, type Product } from './product.ts';
 import { floats } from './random.ts';
+import { runDispatches } from './runDispatches.ts';
+import { sampledError } from './sampledError.ts';
 import type { Tfjs } from './tfjs.ts';
 
 /** qkv, fc1 and fc2 of DeiT-Tiny and DeiT-Small. */
@@ -73,12 +75,12 @@ async function compare(gpu: Gpu, tfjs: Tfjs, rows: number, depth: number, column
   const peer = tfjs.matmul(a, b, { rows, depth, columns });
 
   const dispatches = [...integers.map(({ dispatch }) => dispatch), float];
-  const ours = dispatches.map((dispatch) => () => runOne(device, dispatch));
+  const ours = dispatches.map((dispatch) => () => runDispatches(device, [dispatch]));
   const times = await alternate([() => peer.run(), ...ours], { least: 3, most: 15, ms: 2000 });
   const [theirs, integer, twin, own] = times.map(medianOf) as [number, number, number, number];
 
   const wrong = await Promise.all(integers.map(({ wrongWords }) => wrongWords()));
-  const expected = sampled(a, b, rows, depth, columns);
+  const expected = sampledError(a, b, { rows, depth, columns });
   const error = Math.max(expected(await peer.result()), expected(await readF32(device, c, rows * columns)));
   peer.destroy();
   dispatches.forEach(release);
@@ -97,30 +99,4 @@ async function compare(gpu: Gpu, tfjs: Tfjs, rows: number, depth: number, column
       twinTile,
     ],
   };
-}
-
-async function runOne(device: GPUDevice, dispatch: Dispatch): Promise<void> {
-  const encoder = device.createCommandEncoder();
-  const pass = encoder.beginComputePass();
-  record(pass, dispatch);
-  pass.end();
-  device.queue.submit([encoder.finish()]);
-  await device.queue.onSubmittedWorkDone();
-}
-
-/** The largest error of a product at 256 places, as a share of the largest value there. */
-function sampled(a: Float32Array, b: Float32Array, rows: number, depth: number, columns: number) {
-  const places = Array.from({ length: 256 }, (_, i) => Math.floor((i / 255) * (rows * columns - 1)));
-  const values = places.map((place) => {
-    const [row, column] = [Math.floor(place / columns), place % columns];
-    let sum = 0;
-    for (let d = 0; d < depth; d++) sum += (a[row * depth + d] as number) * (b[d * columns + column] as number);
-    return sum;
-  });
-  const largest = Math.max(...values.map(Math.abs));
-  return (product: Float32Array) =>
-    places.reduce(
-      (worst, place, i) => Math.max(worst, Math.abs((product[place] as number) - (values[i] as number)) / largest),
-      0,
-    );
 }
