@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { FormatError } from '../../src/io/errors.ts';
-import { assertFinite, readF32, readI16, readI32, readI8, readU8 } from '../../src/io/readTensor.ts';
+import { assertFinite, readF32, readI16, readI32, readI8, readU16, readU32, readU8 } from '../../src/io/readTensor.ts';
 import { dtypeBytes, parseSafetensors, writeSafetensors, type SafetensorsDtype } from '../../src/io/safetensors.ts';
 import { dataDirectory } from '../support/data.ts';
 
@@ -72,6 +72,22 @@ test('all 65 536 half floats read as their exact values', () => {
     return sign * (exponent === 0 ? fraction * 2 ** -24 : (1024 + fraction) * 2 ** (exponent - 25));
   });
   expect(values.every((value, i) => Object.is(value, expected[i]))).toBe(true);
+});
+
+test('unsigned integers of 16 and 32 bits keep their top bit', () => {
+  const bytes = writeSafetensors([
+    { name: 'u16', dtype: 'U16', shape: [3], data: Uint16Array.of(0, 32768, 65535) },
+    { name: 'u32', dtype: 'U32', shape: [2], data: Uint32Array.of(2 ** 31, 2 ** 32 - 1) },
+  ]);
+  expect([...readU16(entryOf(bytes, 'u16'))]).toEqual([0, 32768, 65535]);
+  expect([...readU32(entryOf(bytes, 'u32'))]).toEqual([2 ** 31, 2 ** 32 - 1]);
+  expect(() => readU32(entryOf(bytes, 'u16'))).toThrow('has dtype U16, wanted U32');
+});
+
+test('a value nested too deeply to print is refused as any other', () => {
+  const deep = `${'['.repeat(50_000)}${']'.repeat(50_000)}`;
+  const bytes = fileOf(`{"a":{"dtype":"I8","shape":${deep},"data_offsets":[0,0]}}`);
+  expect(messageOf(() => parseSafetensors(bytes, 'f'))).toContain('tensor "a" has shape a value nested too deeply');
 });
 
 test('the values are a copy of their own', () => {
