@@ -74,7 +74,8 @@ function readTables(tensors: SafetensorsFile['tensors'], file: string): Uint32Ar
 
 /** Names of the tables that the operations of `program` take, `tables` being all of the file. */
 function tableNames(program: IntegerProgram, tables: readonly Uint32Array[]): Set<string> {
-  return new Set(tablesOf(program).map((table) => tableTensor(tables.indexOf(table))));
+  const taken = new Set(tablesOf(program));
+  return new Set(tables.flatMap((table, number) => (taken.has(table) ? [tableTensor(number)] : [])));
 }
 
 /** The sizes that a model states beside its program are those of the program. */
