@@ -83,7 +83,7 @@ function readConfig(top: JsonFields): VitConfig {
   const hiddenDim = Math.trunc(embedDim * (args.has('mlp_ratio') ? args.number('mlp_ratio') : 4));
   if (hiddenDim < 1) throw args.wrong('mlp_ratio', 'a positive number');
   const numClasses = args.count('num_classes', top.count('num_classes', pretrained.count('num_classes', 1000)));
-  const labels = readLabels(top, numClasses);
+  const labels = readLabels([top, pretrained], numClasses);
   return {
     architecture,
     imageSize,
@@ -133,11 +133,13 @@ function readPreprocessing(fields: JsonFields, imageSize: number): Preprocessing
   };
 }
 
-function readLabels(top: JsonFields, numClasses: number): readonly string[] | undefined {
-  if (!top.has('label_names')) return undefined;
-  const labels = top.value('label_names');
+/** timm writes them at the top, and keeps them in `pretrained_cfg` of a model that is loaded. */
+function readLabels(places: readonly JsonFields[], numClasses: number): readonly string[] | undefined {
+  const fields = places.find((place) => place.has('label_names'));
+  if (!fields) return undefined;
+  const labels = fields.value('label_names');
   if (!Array.isArray(labels) || labels.length !== numClasses || !labels.every((l) => typeof l === 'string')) {
-    throw top.wrong('label_names', `${numClasses} names`);
+    throw fields.wrong('label_names', `${numClasses} names`);
   }
   return labels;
 }

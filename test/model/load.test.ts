@@ -61,6 +61,7 @@ test('model_args override the sizes of the name; labels are taken', () => {
   expect(config).toMatchObject({ patchSize: 8, embedDim: 60, depth: 3, heads: 5, hiddenDim: 120, qkvBias: false });
   expect(config).toMatchObject({ numClasses: 2, labels: ['cat', 'dog'] });
   expect(config.preprocessing).toMatchObject({ width: 64, resizeShortestEdge: 64, interpolation: 'bilinear' });
+  expect(parse({ ...vit, num_classes: 2 }, { label_names: ['cat', 'dog'] }).labels).toEqual(['cat', 'dog']);
 });
 
 const vit = { architecture: 'vit_tiny_patch16_224' };
