@@ -10,11 +10,39 @@ export { OutputError } from './io/errors.ts';
 export { writeFileAtomically, writeFolderAtomically, type WriteOptions } from './io/writeFolder.ts';
 export { CheckpointCache } from './node/checkpointCache.ts';
 export { InputError } from './node/errors.ts';
+export {
+  benchModelFile,
+  type BatchTiming,
+  type BenchOptions,
+  type BenchResult,
+  type Timing,
+} from './node/benchModelFile.ts';
+export { classifyFiles, readImages, type ClassifiedFile, type NamedClass } from './node/classifyFiles.ts';
+export type { FolderControl } from './node/collectLogits.ts';
 export { evaluateFolder, type EvaluateOptions } from './node/evaluateFolder.ts';
+export {
+  checkOriginal,
+  evaluateModelFile,
+  type EvaluateFileOptions,
+  type FileComparison,
+  type FloatOriginal,
+  type Nearness,
+} from './node/evaluateModelFile.ts';
+export {
+  exportRecipe,
+  floatWeightBytes,
+  MODEL_FILE,
+  nonlinearMethods,
+  parameterBytes,
+  type NonlinearCounts,
+} from './node/exportRecipe.ts';
+export { createDeviceRunner, createReferenceRunner, type IntegerRunner, type Runtime } from './node/integerRunner.ts';
 export { listImageFolder, loadLabels, type ImageFolder } from './node/imageFolder.ts';
+export { isModelFile, loadModelFile, type ModelFile } from './node/modelFile.ts';
 export { loadModelFolder } from './node/modelFolder.ts';
 export { openNodeGpu, type NodeGpu } from './node/openGpu.ts';
+export { checkOutputFile } from './node/outputFile.ts';
 export { checkOutputFolder } from './node/outputFolder.ts';
-export { loadRecipeFolder, type RecipeFolder } from './node/recipeFolder.ts';
+export { loadRecipeFiles, loadRecipeFolder, recipePaths, type RecipeFolder } from './node/recipeFolder.ts';
 export { requireImages, selectImages, type ImageSelection, type SelectOptions } from './node/selectImages.ts';
 export { selfTest, type SelfTestResult } from './selfTest/selfTest.ts';

@@ -12,13 +12,14 @@ export interface NodeGpu {
 /**
  * Opens the default adapter through Dawn (package `webgpu`) and puts the WebGPU constants on `globalThis`.
  *
+ * @param exactTimestamps timestamps to the nanosecond, which Dawn otherwise rounds to 0.1 ms
  * @throws UnsupportedDeviceError when there is no adapter
  */
-export async function openNodeGpu(): Promise<NodeGpu> {
+export async function openNodeGpu({ exactTimestamps = false } = {}): Promise<NodeGpu> {
   const { create, globals } = await import('webgpu');
   Object.assign(globalThis, globals);
   // Dawn crashes when the instance is collected while a device lives, and keeps the process alive while it is reachable
-  let instance: GPU | undefined = create([]);
+  let instance: GPU | undefined = create(exactTimestamps ? ['disable-dawn-features=timestamp_quantization'] : []);
   const gpu = await openGpu(instance);
   return {
     gpu,

@@ -42,10 +42,14 @@ export async function loadRecipeFiles(folder: string): Promise<RecipeFolder> {
   return files;
 }
 
+/** Paths of the recipe and of the weights in a recipe folder. */
+export function recipePaths(folder: string): readonly [recipe: string, weights: string] {
+  return [join(folder, 'recipe.json'), join(folder, 'weights.safetensors')];
+}
+
 async function readRecipeFolder(folder: string): Promise<RecipeFolder> {
   await requireFolder(folder, 'the recipe folder');
-  const recipeFile = join(folder, 'recipe.json');
-  const weightsFile = join(folder, 'weights.safetensors');
+  const [recipeFile, weightsFile] = recipePaths(folder);
   for (const file of [recipeFile, weightsFile]) {
     if (!(await exists(file))) {
       throw new InputError(`${file} does not exist; twinshift quantize writes recipe.json and weights.safetensors`);

@@ -21,6 +21,8 @@ import { geometries, quantizedExecutor, type DeviceWeight, type QuantizedLayer }
 
 /** A network that turns preprocessed images into logits. */
 export interface Runner {
+  /** Most bytes of device buffers that it ever held. */
+  readonly deviceBytes: number;
   /**
    * @param images uint8 `[height, width, 3]` each, as preprocessed for the model
    * @returns f32 `[images, numClasses]`
@@ -74,6 +76,10 @@ class NetworkRunner implements Runner {
     this.#model = model;
     this.#pool = new BufferPool(gpu.device);
     this.#context = { device: gpu.device, pool: this.#pool, parameters: new ParameterStore(this.#pool, model) };
+  }
+
+  get deviceBytes(): number {
+    return this.#pool.peakBytes;
   }
 
   // eslint-disable-next-line @typescript-eslint/require-await -- reports its errors through the promise
