@@ -1,9 +1,11 @@
-import { version } from './version.ts';
 import { parseArguments } from './args.ts';
+import { bench } from './bench.ts';
+import { classify } from './classify.ts';
 import type { Command } from './command.ts';
 import { doctor } from './doctor.ts';
 import { EXIT, exitCodeOf, UsageError } from './errors.ts';
 import { evaluate } from './evaluate.ts';
+import { exportCommand } from './export.ts';
 import { show } from './flags.ts';
 import { commandHelp, programHelp } from './help.ts';
 import { inspect } from './inspect.ts';
@@ -11,8 +13,9 @@ import { interruptible } from './interrupt.ts';
 import { nearest } from './nearest.ts';
 import { createProgress } from './progress.ts';
 import { quantize } from './quantize.ts';
+import { version } from './version.ts';
 
-const COMMANDS = [quantize, evaluate, inspect, doctor] as unknown as readonly Command[];
+const COMMANDS = [quantize, exportCommand, classify, evaluate, bench, inspect, doctor] as unknown as readonly Command[];
 
 /**
  * Runs one command line, `args` being the words after `twinshift`. Results go to stdout, everything else to stderr.

@@ -1,15 +1,19 @@
+import type { NonlinearChoice } from '../node.ts';
 import type { Command } from './command.ts';
-import { EXIT } from './errors.ts';
+import { EXIT, UsageError } from './errors.ts';
 import { choice, integer, onOff, requiredPath } from './flags.ts';
+import { nonlinearFlag } from './nonlinearFlag.ts';
 import { runSummary, type RunReport } from './runReport.ts';
+import { version } from './version.ts';
 
 const flags = {
   images: requiredPath('<dir>', 'folder of calibration images (.jpg .jpeg .png .webp); no labels are needed'),
-  out: requiredPath('<dir>', 'folder to write recipe.json and weights.safetensors to'),
+  out: requiredPath('<dir>', 'folder to write recipe.json, weights.safetensors and the model file to'),
   count: integer('images to calibrate with; a seeded sample when the folder has more', 32, 1, 65_536),
   'weight-bits': integer('bits of a weight, 2 to 8', 8, 2, 8),
   'activation-bits': integer('bits of an activation, 2 to 8', 8, 2, 8),
   preset: choice('how scales are searched', 'default', ['default', 'paper', 'base']),
+  nonlinear: nonlinearFlag(),
   seed: integer('seed of the image sample and of the gradient draws', 0, 0, 2 ** 32 - 1),
   force: onOff('replace the output folder if it is not empty'),
   'skip-bad-images': onOff('name images that cannot be read and go on without them'),
@@ -18,7 +22,7 @@ const flags = {
 
 export const quantize: Command<typeof flags> = {
   name: 'quantize',
-  summary: 'calibrate a float model on images; write its recipe and quantized weights',
+  summary: 'calibrate a float model on images; write its recipe and a file for inference in integers',
   positionals: ['<model>'],
   description: [
     'Quantizes a ViT or DeiT: <model> is a folder with config.json and model.safetensors.',
@@ -31,9 +35,14 @@ export const quantize: Command<typeof flags> = {
     'twinshift quantize models/sample --images models/sample/calib --out out/sample',
     'twinshift quantize deit-tiny --images photos --weight-bits 6 --activation-bits 6 --out out/w6a6',
   ],
-  async run({ values, positionals }, { print, progress, signal }) {
+  async run({ values, given, positionals }, { print, progress, signal }) {
     const started = performance.now();
     const node = await import('../node.ts');
+    if (values.preset === 'base' && given.has('nonlinear')) {
+      throw new UsageError(
+        '--nonlinear is of no use with --preset base: without twin ranges there is no inference in integers',
+      );
+    }
     const modelFolder = positionals[0] as string;
     const options = node.calibrationOptions(values.preset, {
       weightBits: values['weight-bits'],
@@ -61,10 +70,15 @@ export const quantize: Command<typeof flags> = {
       });
       gpu.check();
       const weights = node.quantizedWeightsFile(model, result);
+      const recipeText = node.recipeText(result.recipe);
       const files = new Map<string, Uint8Array | string>([
-        ['recipe.json', node.recipeText(result.recipe)],
+        ['recipe.json', recipeText],
         ['weights.safetensors', weights],
       ]);
+      progress.report({ stage: 'exporting', done: 0, total: 1 });
+      const exported = await exportModelFile(recipeText, weights, values.nonlinear);
+      if (typeof exported === 'string') progress.note(`twinshift: no ${node.MODEL_FILE}: ${exported}`);
+      else files.set(node.MODEL_FILE, exported);
       await node.writeFolderAtomically(out, files, { force: values.force, signal });
       const { recipe, stages, candidates, peakDeviceBytes } = result;
       const seconds = (performance.now() - started) / 1000;
@@ -83,8 +97,9 @@ export const quantize: Command<typeof flags> = {
         layers: recipe.layers.length,
         meanWeightBits: recipe.meanWeightBits,
         meanActivationBits: recipe.meanActivationBits,
-        floatWeightBytes: [...model.parameters.values()].reduce((bytes, { values }) => bytes + values.byteLength, 0),
+        floatWeightBytes: node.parameterBytes(model),
         quantizedWeightBytes: weights.byteLength,
+        modelFileBytes: typeof exported === 'string' ? null : exported.byteLength,
         candidates,
         layersAtMaxShift: recipe.layers.flatMap(({ name, a, maxShift }) =>
           maxShift !== undefined && 'shift' in a && a.shift === maxShift ? [name] : [],
@@ -105,3 +120,24 @@ export const quantize: Command<typeof flags> = {
     }
   },
 };
+
+/**
+ * The model file that `export` would make of the recipe and its weights, or why there is none: a recipe is worth keeping even
+ * where integers cannot run it.
+ */
+async function exportModelFile(
+  recipeText: string,
+  weights: Uint8Array,
+  nonlinear: NonlinearChoice,
+): Promise<Uint8Array | string> {
+  const node = await import('../node.ts');
+  const recipe = node.parseRecipe(recipeText, 'recipe.json');
+  if (!recipe.options.twin) return 'a recipe without twin ranges has no form in integers';
+  try {
+    const files = { recipe, recipeText, weights, weightsFile: 'weights.safetensors' };
+    return (await node.exportRecipe(files, nonlinear, `twinshift ${version}`)).bytes;
+  } catch (error) {
+    if (error instanceof node.ExportError) return error.message;
+    throw error;
+  }
+}

@@ -1,5 +1,5 @@
 import type { AdapterDescription } from '../node.ts';
-import { formatBytes, formatCount, formatDuration, plural, table } from './text.ts';
+import { formatBytes, formatCount, formatDuration, formatPercent, plural, table } from './text.ts';
 
 /** What `quantize --json` prints and `<out>.run.json` holds: everything about a run that is not its result. */
 export interface RunReport {
@@ -22,6 +22,8 @@ export interface RunReport {
   readonly meanActivationBits: number;
   readonly floatWeightBytes: number;
   readonly quantizedWeightBytes: number;
+  /** Of model.twinshift.safetensors; null for a recipe that has no form in integers. */
+  readonly modelFileBytes: number | null;
   /** Candidate scales that were scored. */
   readonly candidates: number;
   /** Layers whose twin shift is the largest that a 32-bit accumulator allows: a wider one might have served them better. */
@@ -52,6 +54,7 @@ export function runSummary(report: RunReport): string {
       ? [['at the bound', `twin shift is the largest that fits 32 bits in ${report.layersAtMaxShift.join(', ')}`]]
       : []),
     ['weights', `${formatBytes(report.floatWeightBytes)} float, ${formatBytes(report.quantizedWeightBytes)} quantized`],
+    ...(report.modelFileBytes === null ? [] : [['model file', modelFileText(report.modelFileBytes, report)]]),
     ['time', `${formatDuration(1000 * report.seconds)}: ${stageText(report.stageMs)}`],
     [
       'peak memory',
@@ -61,6 +64,10 @@ export function runSummary(report: RunReport): string {
     ['written', `${report.out} and ${report.out}.run.json`],
   ];
   return `${table(rows).join('\n')}\n`;
+}
+
+function modelFileText(bytes: number, { floatWeightBytes }: RunReport): string {
+  return `${formatBytes(bytes)}, ${formatPercent(bytes / floatWeightBytes)} of float, for inference in integers`;
 }
 
 /** Stages with the searches of all layers as one; `<out>.run.json` tells them apart. */

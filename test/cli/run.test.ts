@@ -32,6 +32,11 @@ beforeEach(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
+const COMMANDS = ['quantize', 'export', 'classify', 'evaluate', 'bench', 'inspect', 'doctor'];
+
+/** What `quantize` writes into its folder. */
+const FILES = ['model.twinshift.safetensors', 'recipe.json', 'weights.safetensors'];
+
 const command = (...flags: string[]) => ['quantize', model, '--images', images, '--count', '8', ...flags];
 
 /** Every file under `directory` with its bytes. */
@@ -47,7 +52,7 @@ test('two runs write the same bytes, another seed takes other images', async () 
     expect(code, stderr).toBe(0);
   }
   const [a, b, c] = outs.map(contents) as [Record<string, Buffer>, Record<string, Buffer>, Record<string, Buffer>];
-  expect(Object.keys(a).sort()).toEqual(['recipe.json', 'weights.safetensors']);
+  expect(Object.keys(a).sort()).toEqual(FILES);
   expect(b).toEqual(a);
   const files = (text: Buffer | undefined) =>
     (JSON.parse(String(text)) as { images: { file: string }[] }).images.map(({ file }) => file);
@@ -80,6 +85,7 @@ test('without a terminal progress is a line a stage, without control characters'
     'calibrating: head',
     'calibrating: blocks.0',
     'calibrating: embed',
+    'exporting',
     '',
   ]);
   expect(stdout).toContain('peak memory');
@@ -95,11 +101,11 @@ test('an output folder that is not empty is replaced with --force only, and then
   const refused = await twinshift(command('--out', out));
   expect(refused.code).toBe(2);
   expect(refused.stderr).toContain(
-    `--out ${out} is not empty (it holds mine.txt and 1 more); give another folder, or --force`,
+    `--out ${out} is not empty (it holds mine.txt and 2 more); give another folder, or --force`,
   );
   expect(contents(out)).toEqual(before);
   expect((await twinshift(command('--out', out, '--force'))).code).toBe(0);
-  expect(readdirSync(out).sort()).toEqual(['recipe.json', 'weights.safetensors']);
+  expect(readdirSync(out).sort()).toEqual(FILES);
 });
 
 test('an output that is a file or would replace an input is refused even with --force', async () => {
@@ -194,7 +200,7 @@ test('help and version are results', async () => {
   expect(await twinshift(['--version'])).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });
   const help = await twinshift(['--help']);
   expect(help).toMatchObject({ code: 0, stderr: '' });
-  for (const name of ['quantize', 'evaluate', 'inspect', 'doctor']) {
+  for (const name of COMMANDS) {
     expect(help.stdout).toContain(`  ${name} `);
     const own = await twinshift([name, '--help']);
     expect(own).toMatchObject({ code: 0, stderr: '' });
@@ -208,7 +214,7 @@ test('help and version are results', async () => {
 
 test('docs/cli.md names every flag with its default', async () => {
   const documented = readFileSync('docs/cli.md', 'utf8');
-  for (const name of ['quantize', 'evaluate', 'inspect', 'doctor']) {
+  for (const name of COMMANDS) {
     const { stdout } = await twinshift([name, '--help']);
     for (const [, flag] of stdout.matchAll(/^ {2}(--[a-z-]+)/gm)) expect(documented).toContain(`\`${flag}`);
   }

@@ -1,0 +1,444 @@
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { twinshift, type Outcome } from '../support/command.ts';
+import { tinyTensors, TINY_CONFIG, writeImages, writeModel } from '../support/tinyModel.ts';
+
+const NAMES = ['ant', 'bee', 'cat', 'dog', 'elk', 'fox', 'gnu', 'hen', 'ibis', 'jay'];
+const NO_ADAPTER = { VK_ICD_FILENAMES: '/nonexistent.json', VK_DRIVER_FILES: '/nonexistent.json' };
+
+let folder: string;
+let model: string;
+let images: string;
+let recipe: string;
+let file: string;
+/** Two images by their paths. */
+let two: string[];
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'twinshift-file-'));
+  model = writeModel(join(folder, 'model'), tinyTensors(), { ...TINY_CONFIG, label_names: NAMES });
+  images = await writeImages(join(folder, 'images'), 12);
+  recipe = join(folder, 'w8');
+  file = join(recipe, 'model.twinshift.safetensors');
+  two = ['003.png', '007.png'].map((name) => join(images, name));
+  const report = await json(['quantize', model, '--images', images, '--count', '8', '--out', recipe]);
+  expect(report['modelFileBytes']).toBe(readFileSync(file).byteLength);
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** Runs a command that must end well and print one JSON document. */
+async function json(args: readonly string[], env: Record<string, string> = {}): Promise<Record<string, unknown>> {
+  const { code, stdout, stderr } = await twinshift([...args, '--json'], { env });
+  expect(code, stderr).toBe(0);
+  return JSON.parse(stdout) as Record<string, unknown>;
+}
+
+/** Runs a command that must be refused with one line; that line. */
+async function refusal(args: readonly string[], code = 2): Promise<string> {
+  const got = await twinshift(args, { env: NO_ADAPTER }); // refused before an adapter is asked for
+  expect({ code: got.code, stdout: got.stdout }, got.stderr).toEqual({ code, stdout: '' });
+  return got.stderr;
+}
+
+interface Classified {
+  file: string;
+  logits: number[];
+  logitScale: number;
+  top: { label: string; index: number; probability: number }[];
+}
+
+function softmax(logits: readonly number[], scale: number): number[] {
+  const powers = logits.map((logit) => Math.exp(logit * scale));
+  const sum = powers.reduce((a, b) => a + b);
+  return powers.map((power) => power / sum);
+}
+
+test('classify prints the logits of each image and its most probable classes, the same without an adapter', async () => {
+  const report = await json(['classify', file, ...two, '--top', '3']);
+  expect(Object.keys(report)).toEqual(['adapter', 'seconds', 'results']);
+  expect(report['adapter']).toMatchObject({ software: true });
+  expect(report['seconds']).toBeGreaterThan(0);
+  const results = report['results'] as Classified[];
+  expect(results.map((result) => result.file)).toEqual(two);
+  for (const result of results) {
+    expect(Object.keys(result)).toEqual(['file', 'logits', 'logitScale', 'top']);
+    const { logits, logitScale, top } = result;
+    expect(logits).toHaveLength(10);
+    expect(logits.every((logit) => Number.isInteger(logit))).toBe(true);
+    const probabilities = softmax(logits, logitScale);
+    const order = [...probabilities.keys()].sort((a, b) => (probabilities[b] as number) - (probabilities[a] as number));
+    expect(top.map((entry) => Object.keys(entry))).toEqual(Array(3).fill(['label', 'index', 'probability']));
+    expect(top.map(({ index }) => index)).toEqual(order.slice(0, 3));
+    for (const { label, index, probability } of top) {
+      expect(label).toBe(NAMES[index]);
+      expect(probability).toBeCloseTo(probabilities[index] as number, 12);
+    }
+  }
+  expect(results[0]?.logits).not.toEqual(results[1]?.logits);
+  const reference = await json(['classify', file, ...two, '--top', '3', '--adapter', 'none'], NO_ADAPTER);
+  expect(reference).toMatchObject({ adapter: null, results });
+});
+
+test('classify prints a few classes of each image as text', async () => {
+  const { code, stdout, stderr } = await twinshift(['classify', file, ...two, '--adapter', 'none'], {
+    env: NO_ADAPTER,
+  });
+  expect(code, stderr).toBe(0);
+  const lines = stdout.trimEnd().split('\n');
+  expect(lines).toHaveLength(2 * 6 + 2 + 1);
+  expect(lines[0]).toBe(two[0]);
+  expect(lines[1]).toMatch(/^ {2} ?\d+\.\d % {2}[a-z]{3,4}$/);
+  expect(lines.at(-1)).toMatch(/^2 images in .*, no adapter, plain TypeScript$/);
+  expect(stderr).toContain('plain TypeScript engine computes on one CPU core: the same integers, but slowly');
+});
+
+test('a model file without labels names classes by their index', async () => {
+  const unnamed = writeModel(join(folder, 'unnamed'));
+  const out = join(folder, 'unnamed-w8');
+  await json(['quantize', unnamed, '--images', images, '--count', '8', '--out', out]);
+  const args = ['classify', join(out, 'model.twinshift.safetensors'), two[0] as string, '--top', '2'];
+  const [result] = (await json(args))['results'] as Classified[];
+  expect(result?.top.map(({ label, index }) => label === String(index))).toEqual([true, true]);
+  expect((await twinshift(args)).stdout).toMatch(/ % {2}class \d\n/);
+});
+
+test('export writes what quantize wrote, and other methods on request', async () => {
+  const out = join(folder, 'again.safetensors');
+  const report = await json(['export', recipe, '--out', out, '--format', 'twinshift']);
+  expect(readFileSync(out).equals(readFileSync(file))).toBe(true);
+  expect(Object.keys(report)).toEqual(['recipe', 'out', 'bytes', 'floatWeightBytes', 'nonlinear']);
+  const floatWeightBytes = tinyTensors().reduce((sum, { data }) => sum + data.byteLength, 0);
+  expect(report).toMatchObject({ recipe, out, bytes: readFileSync(file).byteLength, floatWeightBytes });
+
+  const shift = join(folder, 'shift.safetensors');
+  const all = await json(['export', recipe, '--out', shift, '--nonlinear', 'shift']);
+  expect(all['nonlinear']).toEqual({ softmax: { shift: 1 }, gelu: { shift: 1 }, norm: { shift: 3 } });
+  const choice = 'softmax=poly,norm=shift-fixed,gelu=lut';
+  const each = await json(['export', recipe, '--out', shift, '--force', '--nonlinear', choice]);
+  expect(each['nonlinear']).toEqual({ softmax: { poly: 1 }, gelu: { lut: 1 }, norm: { 'shift-fixed': 3 } });
+  const { stdout } = await twinshift(['export', recipe, '--out', shift, '--force', '--nonlinear=poly']);
+  expect(stdout).toMatch(/^written +.*shift\.safetensors\nsize +\d.*\d % of .* as f32\nsoftmax +poly in 1 layer\n/);
+});
+
+test('quantize takes the methods too, and has no model file without twin ranges', async () => {
+  const common = ['quantize', model, '--images', images, '--count', '8'];
+  const poly = join(folder, 'poly');
+  await json([...common, '--out', poly, '--nonlinear', 'poly']);
+  const exported = join(folder, 'poly.safetensors');
+  await json(['export', recipe, '--out', exported, '--nonlinear', 'poly']);
+  expect(readFileSync(join(poly, 'model.twinshift.safetensors')).equals(readFileSync(exported))).toBe(true);
+
+  const base = join(folder, 'base');
+  const { code, stdout, stderr } = await twinshift([...common, '--out', base, '--preset', 'base', '--json']);
+  expect(code, stderr).toBe(0);
+  expect(stderr).toContain('twinshift: no model.twinshift.safetensors: a recipe without twin ranges has no form in');
+  expect((JSON.parse(stdout) as { modelFileBytes: unknown }).modelFileBytes).toBeNull();
+  expect(readdirSync(base).sort()).toEqual(['recipe.json', 'weights.safetensors']);
+  expect(await refusal(['export', base, '--out', join(folder, 'base.safetensors')])).toMatch(/twin/);
+  expect(await refusal([...common, '--out', join(folder, 'b'), '--preset', 'base', '--nonlinear', 'lut'])).toContain(
+    '--nonlinear is of no use with --preset base',
+  );
+});
+
+const EVALUATION_KEYS = [
+  'images',
+  'top1',
+  'top5',
+  'floatTop1',
+  'floatTop5',
+  'agreement',
+  'topOneDropPoints',
+  'klDivergence',
+  'logitSqnrDb',
+  'simulation',
+  'runtime',
+  'modelFileBytes',
+  'seconds',
+  'adapter',
+];
+
+/** Labels that the model file itself gives, wrong for the first image. */
+async function writeLabels(): Promise<string> {
+  const names = readdirSync(images).filter((name) => name.endsWith('.png'));
+  const { results } = await json(['classify', file, ...names.map((name) => join(images, name)), '--adapter', 'none']);
+  const classes = (results as Classified[]).map(({ top }) => top[0]?.index as number);
+  classes[0] = ((classes[0] as number) + 1) % 10;
+  const labels = join(folder, 'labels.csv');
+  writeFileSync(labels, ['file,label', ...names.map((name, i) => `${name},${classes[i]}`), ''].join('\n'));
+  return labels;
+}
+
+test('evaluate of a model file with labels alone gives its accuracy, by every runtime', async () => {
+  const labels = await writeLabels();
+  const common = ['evaluate', file, '--images', images, '--labels', labels];
+  const unknown = { floatTop1: null, agreement: null, klDivergence: null, logitSqnrDb: null, simulation: null };
+  const integer = await json(common);
+  expect(Object.keys(integer)).toEqual(EVALUATION_KEYS);
+  expect(integer).toMatchObject({ images: 12, top1: 11 / 12, ...unknown, runtime: 'integer' });
+  expect(integer['modelFileBytes']).toBe(readFileSync(file).byteLength);
+  const reference = await json([...common, '--runtime', 'reference'], NO_ADAPTER);
+  expect(reference).toMatchObject({ images: 12, top1: 11 / 12, ...unknown, runtime: 'reference', adapter: null });
+  expect(reference['top5']).toBe(integer['top5']);
+  const mixed = await json([...common, '--runtime', 'mixed']);
+  expect(mixed).toMatchObject({ images: 12, runtime: 'mixed', adapter: { software: true } });
+  expect(mixed['top1']).toBeGreaterThan(0.7);
+  const { stdout } = await twinshift([...common, '--runtime', 'reference'], { env: NO_ADAPTER });
+  expect(stdout).toMatch(/^12 images, integers only, in plain TypeScript\n/);
+  expect(stdout).toMatch(/\ninteger +91\.7 %/);
+  expect(stdout).not.toContain('float');
+});
+
+test('evaluate compares a model file with its float model and with the simulation of its recipe', async () => {
+  const against = ['evaluate', file, '--images', images, '--against', model];
+  const float = await json(against);
+  expect(Object.keys(float)).toEqual(EVALUATION_KEYS);
+  expect(float).toMatchObject({ top1: null, floatTop1: null, topOneDropPoints: null, simulation: null });
+  expect(float['agreement']).toBeGreaterThan(0.8);
+  expect(float['logitSqnrDb']).toBeGreaterThan(20);
+  expect(float['klDivergence']).toBeGreaterThan(0);
+  expect(float['klDivergence']).toBeLessThan(0.05);
+
+  const both = await json([...against, '--recipe', recipe, '--runtime', 'mixed', '--labels', await writeLabels()]);
+  expect(Object.keys(both['simulation'] as object)).toEqual(['agreement', 'klDivergence', 'logitSqnrDb']);
+  const { agreement, logitSqnrDb } = both['simulation'] as Record<string, number>;
+  expect(agreement).toBeGreaterThan(0.9);
+  expect(logitSqnrDb).toBeGreaterThan(both['logitSqnrDb'] as number); // float nonlinearities are what the recipe simulates
+  expect(both['topOneDropPoints']).toBeCloseTo(100 * ((both['floatTop1'] as number) - (both['top1'] as number)), 9);
+  const { stdout } = await twinshift([...against, '--recipe', recipe]);
+  expect(stdout).toMatch(/^12 images, integers only, against float\nno labels: .*\nagreement +\d+\.\d % of/);
+  expect(stdout).toMatch(/\nsimulation +of the recipe: agreement \d+\.\d %, KL .* nats, logit SQNR .* dB\n/);
+});
+
+test('bench times batches and layers, the float model beside them', async () => {
+  const report = await json(['bench', file, '--batch', '2,1', '--seconds', '1', '--against', model]);
+  expect(Object.keys(report)).toEqual([
+    ...['model', 'against', 'batches', 'layers', 'layersBatch', 'memory', 'modelFileBytes', 'floatWeightBytes'],
+    ...['seconds', 'adapter'],
+  ]);
+  expect(report).toMatchObject({ model: file, against: model, layersBatch: 2, adapter: { software: true } });
+  const batches = report['batches'] as Record<string, Record<string, number>>[];
+  expect(batches.map(({ batch }) => batch)).toEqual([2, 1]);
+  for (const { batch, integer, float, ratio, ...rest } of batches) {
+    expect(rest).toEqual({});
+    for (const timing of [integer, float]) {
+      expect(Object.keys(timing ?? {})).toEqual(['imagesPerSecond', 'milliseconds', 'runs']);
+      const { imagesPerSecond = 0, milliseconds = 0, runs } = timing ?? {};
+      expect(runs).toBeGreaterThanOrEqual(3);
+      expect(imagesPerSecond * milliseconds).toBeCloseTo(1000 * Number(batch), 6);
+    }
+    expect(integer?.['runs']).toBe(float?.['runs']);
+    expect(Number(ratio) * (float?.['imagesPerSecond'] ?? 0)).toBeCloseTo(integer?.['imagesPerSecond'] ?? 0, 6);
+  }
+  const layers = report['layers'] as { name: string; kind: string; milliseconds: number }[];
+  expect(layers.map(({ name }) => name)).toEqual(
+    expect.arrayContaining(['blocks.0.attn.qkv', 'blocks.0.mlp.gelu', 'head']),
+  );
+  expect(layers.every(({ milliseconds }) => milliseconds >= 0)).toBe(true);
+  expect(layers.some(({ milliseconds }) => milliseconds > 0)).toBe(true);
+  expect(Object.keys(report['memory'] as object)).toEqual(['weightBytes', 'activationBytes', 'floatBytes']);
+
+  const alone = await json(['bench', file, '--batch', '1', '--seconds', '1']);
+  expect(alone).toMatchObject({
+    against: null,
+    floatWeightBytes: null,
+    batches: [{ batch: 1, float: null, ratio: null }],
+  });
+  const { stdout, stderr } = await twinshift(['bench', file, '--batch', '1', '--seconds', '1', '--against', model]);
+  expect(stdout).toMatch(/\nbatch +integer +a batch +float +a batch +ratio\n +1 +[\d.]+ images\/s .* x\n/);
+  expect(stdout).toMatch(/\ndevice memory .* weights, .* activations\n/);
+  expect(stdout).toMatch(/\nblocks\.\*\.attn\.softmax +1 +\d/);
+  expect(stderr).toContain('timing batch 1\n');
+});
+
+test('without an adapter every command says what runs without one', async () => {
+  const labels = await writeLabels();
+  expect(await refusal(['classify', file, ...two], 1)).toMatch(/no WebGPU adapter.*slowly: --adapter none\./);
+  const evaluate = ['evaluate', file, '--images', images, '--labels', labels];
+  expect(await refusal(evaluate, 1)).toMatch(/no WebGPU adapter.*slowly: --runtime reference\./);
+  expect(await refusal([...evaluate, '--against', model, '--runtime', 'reference'], 1)).toMatch(/no WebGPU adapter/);
+  expect(await refusal(['bench', file], 1)).toMatch(/no WebGPU adapter/);
+});
+
+/** A file beside the model file, made of its bytes. */
+function spoiled(name: string, change: (bytes: Buffer) => Uint8Array): string {
+  const path = join(folder, name);
+  writeFileSync(path, change(readFileSync(file)));
+  return path;
+}
+
+test('a model file that is missing, a folder, truncated, of another kind or version is refused by every command', async () => {
+  const png = () => readFileSync(two[0] as string);
+  const bad: [string, RegExp][] = [
+    [join(folder, 'none.safetensors'), /none\.safetensors does not exist/],
+    [spoiled('cut.safetensors', (bytes) => bytes.subarray(0, -7)), /cut\.safetensors/],
+    [spoiled('empty.safetensors', () => new Uint8Array()), /empty\.safetensors.* 0 bytes/],
+    [spoiled('picture.safetensors', png), /picture\.safetensors/],
+    [join(model, 'model.safetensors'), /model\.safetensors.*(twinshift|manifest|model file)/],
+    [join(recipe, 'weights.safetensors'), /weights\.safetensors.*(twinshift|manifest|model file)/],
+    [spoiled('newer.safetensors', newer), /newer\.safetensors.*version/],
+  ];
+  for (const [path, message] of bad) {
+    for (const args of [
+      ['classify', path, ...two],
+      ['evaluate', path, '--images', images, '--against', model],
+      ['bench', path],
+    ]) {
+      expect(await refusal(args), args[0]).toMatch(message);
+    }
+  }
+  for (const command of [
+    ['classify', recipe, ...two],
+    ['bench', recipe],
+  ]) {
+    expect(await refusal(command)).toMatch(/w8 is a folder; .*export makes a model\.twinshift\.safetensors/);
+  }
+});
+
+/** The format's version raised where the manifest states it. */
+function newer(bytes: Buffer): Uint8Array {
+  const text = bytes.toString('latin1');
+  const at = text.search(/version/);
+  const digit = at + text.slice(at).search(/\d/);
+  return Buffer.from(`${text.slice(0, digit)}9${text.slice(digit + 1)}`, 'latin1');
+}
+
+test('what is meant for the other kind of model is refused with the way to it', async () => {
+  expect(await refusal(['inspect', file])).toContain('is a file, not a folder');
+  expect(await refusal(['quantize', file, '--images', images, '--count', '8', '--out', join(folder, 'q')])).toContain(
+    'is a file, not a folder',
+  );
+  expect(await refusal(['export', file, '--out', join(folder, 'e')])).toContain('is a file, not a folder');
+  expect(await refusal(['export', model, '--out', join(folder, 'e')])).toContain('recipe.json does not exist');
+  const folderCase = ['evaluate', model, '--images', images];
+  expect(await refusal([...folderCase, '--runtime', 'mixed'])).toContain('--runtime is for a model file');
+  expect(await refusal([...folderCase, '--against', model])).toContain('--against is for a model file');
+  const fileCase = ['evaluate', file, '--images', images];
+  expect(await refusal(fileCase)).toContain('give --labels <file>, --against <model>, or both');
+  expect(await refusal([...fileCase, '--recipe', recipe])).toContain('needs its float model too: --against <model>');
+  expect(await refusal([...fileCase, '--against', file])).toContain('is a file, not a folder');
+  expect(await refusal(['evaluate', join(folder, 'none'), '--images', images])).toContain('none does not exist');
+});
+
+test('a float model or recipe that the file was not made from is refused', async () => {
+  const config = { ...TINY_CONFIG, label_names: NAMES };
+  const other = writeModel(join(folder, 'other'), tinyTensors(2), config);
+  for (const args of [
+    ['bench', file],
+    ['evaluate', file, '--images', images],
+  ]) {
+    expect(await refusal([...args, '--against', other])).toMatch(/made from a model\.safetensors with SHA-256 \w{12}/);
+  }
+  const cfg = { ...TINY_CONFIG.pretrained_cfg, crop_pct: 1 };
+  const crop = writeModel(join(folder, 'crop'), tinyTensors(), { ...config, pretrained_cfg: cfg });
+  expect(await refusal(['bench', file, '--against', crop])).toMatch(/prepares images as .*give the config\.json/);
+  const out = join(folder, 'w7');
+  await json(['quantize', model, '--images', images, '--count', '8', '--weight-bits', '7', '--out', out]);
+  const against = ['evaluate', file, '--images', images, '--against', model, '--recipe', out];
+  expect(await refusal(against)).toMatch(/made from a recipe\.json with SHA-256/);
+});
+
+test('an image that is missing, of another kind or broken ends classify by name', async () => {
+  const text = join(folder, 'words.jpg');
+  writeFileSync(text, 'no picture');
+  const cut = join(folder, 'cut.png');
+  writeFileSync(cut, readFileSync(two[0] as string).subarray(0, 500));
+  const good = two[0] as string;
+  expect(await refusal(['classify', file, good, text])).toMatch(/words\.jpg: not a JPEG, PNG or WebP image/);
+  expect(await refusal(['classify', file, good, cut])).toMatch(/cut\.png: .*cannot be decoded/);
+  expect(await refusal(['classify', file, good, join(folder, 'none.png')])).toMatch(/none\.png does not exist/);
+  expect(await refusal(['classify', file, images])).toMatch(/images is a folder, not a file/);
+});
+
+test('an output that is there, a folder, an input or nowhere is refused before any work', async () => {
+  const out = join(folder, 'there.safetensors');
+  writeFileSync(out, 'mine');
+  expect(await refusal(['export', recipe, '--out', out])).toContain(
+    'exists; give another file, or --force to replace it',
+  );
+  expect(readFileSync(out, 'utf8')).toBe('mine');
+  expect(await refusal(['export', recipe, '--out', images, '--force'])).toContain('is a folder; name a file in it');
+  expect(await refusal(['export', recipe, '--out', recipe, '--force'])).toContain(`would replace ${recipe}`);
+  const input = join(recipe, 'recipe.json');
+  expect(await refusal(['export', recipe, '--out', input, '--force'])).toContain(`would replace ${input}`);
+  expect(await refusal(['export', recipe, '--out', join(out, 'in')])).toContain(`${out} is a file, not a folder`);
+  expect(await refusal(['export', recipe, '--out', '/proc/self/x'], 1)).toMatch(/may not be written to/);
+  const deep = join(folder, 'deep', 'er', 'm.safetensors');
+  await json(['export', recipe, '--out', deep]);
+  expect(readFileSync(deep).equals(readFileSync(file))).toBe(true);
+  for (const place of [out, file]) await json(['export', recipe, '--out', place, '--force']);
+  expect(readFileSync(out).equals(readFileSync(file))).toBe(true);
+});
+
+test('a recipe of another version or with spoiled weights is not exported', async () => {
+  const out = join(folder, 'never.safetensors');
+  const copy = join(folder, 'copy');
+  cpSync(recipe, copy, { recursive: true });
+  const text = readFileSync(join(copy, 'recipe.json'), 'utf8');
+  writeFileSync(join(copy, 'recipe.json'), text.replace('"version": 2', '"version": 1'));
+  expect(await refusal(['export', copy, '--out', out])).toMatch(/version is 1, wanted 2/);
+  writeFileSync(join(copy, 'recipe.json'), text);
+  const weights = readFileSync(join(copy, 'weights.safetensors'));
+  writeFileSync(join(copy, 'weights.safetensors'), weights.subarray(0, -1));
+  expect(await refusal(['export', copy, '--out', out])).toContain(join(copy, 'weights.safetensors'));
+  expect(existsSync(out)).toBe(false);
+});
+
+test.each([
+  [['classify', 'm'], '<image...> is missing\nRun: twinshift classify --help'],
+  [['classify', 'm', 'a.png', ''], '<image...> must not be empty'],
+  [['classify', 'm', 'a.png', '--top', '0'], '--top must be an integer in 1..100000, got "0"'],
+  [
+    ['classify', 'm', 'a.png', '--adapter', 'non'],
+    '--adapter must be one of auto, none, got "non"; did you mean none?',
+  ],
+  [
+    ['evaluate', 'm', '--images', 'i', '--runtime', 'int'],
+    '--runtime must be one of integer, mixed, reference, got "int"',
+  ],
+  [['export', 'r'], '--out <file> is missing'],
+  [['export', 'r', '--out', 'o', '--format', 'onnx'], '--format must be one of twinshift, got "onnx"'],
+  [
+    ['export', 'r', '--out', 'o', '--nonlinear', 'shft'],
+    '--nonlinear must be one of auto, shift, shift-fixed, poly, lut, got "shft"',
+  ],
+  [
+    ['export', 'r', '--out', 'o', '--nonlinear', 'gelo=lut'],
+    '--nonlinear must name one of softmax, gelu, norm, got "gelo"; did you mean gelu?',
+  ],
+  [['export', 'r', '--out', 'o', '--nonlinear', 'gelu=lut,gelu=poly'], '--nonlinear names gelu twice'],
+  [['export', 'r', '--out', 'o', '--nonlinear', 'gelu='], '--nonlinear gelu must be one of auto'],
+  [['bench', 'm', '--batch', '0'], '--batch must be an integer in 1..64, got "0"'],
+  [['bench', 'm', '--batch', '8,65'], '--batch must be an integer in 1..64, got "65"'],
+  [['bench', 'm', '--batch', '8,,1'], '--batch must be an integer in 1..64, got ""'],
+  [['bench', 'm', '--batch', '8,8'], '--batch names a number twice'],
+  [['bench', 'm', '--seconds', '0'], '--seconds must be an integer in 1..3600, got "0"'],
+])('%j is refused', async (args, message) => {
+  expect(await refusal(args)).toContain(`twinshift: ${message}`);
+});
+
+test('Ctrl-C ends long work with 130 and leaves nothing', async () => {
+  const many = Array.from({ length: 3000 }, () => two[0] as string);
+  const place = join(folder, 'quiet');
+  mkdirSync(place);
+  const interrupted = (args: string[], stage: string): Promise<Outcome> => {
+    let sent = false;
+    return twinshift(args, {
+      cwd: place,
+      onStderr(text, child) {
+        if (!sent && text.includes(stage)) sent = child.kill('SIGINT');
+      },
+    });
+  };
+  for (const [args, stage] of [
+    [['bench', file, '--batch', '1', '--seconds', '600'], 'timing batch 1'],
+    [['classify', file, ...many, '--adapter', 'none'], 'classifying'],
+    [['classify', file, ...many], 'reading images'],
+  ] as const) {
+    const { code, stdout, stderr } = await interrupted([...args], stage);
+    expect({ code, stdout }, stderr).toEqual({ code: 130, stdout: '' });
+    expect(stderr).toMatch(/\ntwinshift: interrupted\n$/);
+  }
+  expect(readdirSync(place)).toEqual([]);
+});
