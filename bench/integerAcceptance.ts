@@ -26,6 +26,7 @@ import { createFloatRunner, createSimulation } from '../src/simulate/simulate.ts
 import { runInChromium } from '../test/support/browserSession.ts';
 import { labelledImages, realData, SAMPLE } from './support/data.ts';
 import { captureTensor } from './support/captureTensor.ts';
+import { NONLINEAR_HEADER, nonlinearCells, nonlinearTable } from './support/nonlinearTable.ts';
 import { fc1Input, plantOutliers } from './support/plantOutliers.ts';
 import { atLeast, atMost, printClaims, printTable, yes, type Claim } from './support/table.ts';
 
@@ -58,6 +59,7 @@ async function main(): Promise<number> {
     const eight = await quantized(gpu, tiny, (await photos('calib', tiny)).images, {});
     let failed = await checkSize(gpu, eight, (await photos('calib', tiny)).images.slice(0, 4));
     failed += await checkAccuracy(gpu, eight, evaluation);
+    await printNonlinear(gpu, eight, evaluation);
     failed += await checkBits(gpu, eight.bytes, evaluation.images.slice(0, 16));
     const hard = await quantized(gpu, vit, (await photos('calib', vit)).images, {});
     failed += await checkOutliers(gpu, hard, await photos('eval', vit));
@@ -119,6 +121,19 @@ async function checkAccuracy(gpu: Gpu, exported: Exported, evaluation: Photos): 
     atMost('integer: KL, nats', own.klDivergence, 0.02, 4),
     atLeast('mixed: agreement with the recipe, %', 100 * against(simulated, mixed).agreement, 99.5),
   ]);
+}
+
+/** Every integer form of softmax, GELU and LayerNorm against float, alone and together. */
+async function printNonlinear(gpu: Gpu, { model, result, weights }: Exported, { images, labels }: Photos) {
+  const rgb = images.map((image) => image.rgb);
+  const runner = await createFloatRunner(gpu, model);
+  const float = await runner.logits(rgb);
+  runner.destroy();
+  const { recipe } = result;
+  const weightsFile = 'weights.safetensors';
+  const input = { recipe, recipeText: recipeText(recipe), weights, weightsFile, writtenBy: 'acceptance' };
+  const rows = await nonlinearTable(gpu, input, { pixels: concatenateBytes(rgb), labels, float });
+  printTable(`Nonlinearities of DeiT-Tiny W8A8, ${images.length} photos`, NONLINEAR_HEADER, rows.map(nonlinearCells));
 }
 
 /** A real model with massive outliers: what integers lose against its own quantize-dequantize evaluation. */
