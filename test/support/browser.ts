@@ -7,7 +7,7 @@ const places = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/goog
  * A headless Chromium: `TWINSHIFT_CHROMIUM`, else the system's, else Playwright's. An error says how to get one; nothing
  * is skipped.
  */
-export async function launchBrowser(): Promise<Browser> {
+export async function launchBrowser(flags: readonly string[] = []): Promise<Browser> {
   const candidates = [process.env['TWINSHIFT_CHROMIUM'] ?? '', ...places, chromium.executablePath()];
   const executablePath = candidates.find((place) => existsSync(place));
   if (executablePath === undefined) {
@@ -16,5 +16,5 @@ export async function launchBrowser(): Promise<Browser> {
     );
   }
   // The sandbox needs user namespaces that a container's root lacks; SwiftShader draws where there is no GPU.
-  return chromium.launch({ executablePath, args: ['--no-sandbox', '--enable-unsafe-swiftshader'] });
+  return chromium.launch({ executablePath, args: ['--no-sandbox', '--enable-unsafe-swiftshader', ...flags] });
 }
