@@ -37,20 +37,17 @@ export async function runInChromium(
       if (message.type() === 'error') console.error(`Chromium: ${message.text()}`);
     });
     await page.goto(`http://localhost:${(server.address() as AddressInfo).port}/`);
-    const logits = await page.evaluate(
-      async ([images, sessionOptions]) => {
-        const load = async (name: string) => new Uint8Array(await (await fetch(name)).arrayBuffer());
-        const library = await twinshift;
-        const gpu = await library.openGpu(navigator.gpu);
-        const session = await library.createSession(gpu.device, await load('/model'));
-        const found = await session.run(await load('/pixels'), images);
-        gpu.check();
-        session.destroy();
-        gpu.destroy();
-        return [...found];
-      },
-      [batch, options] as const,
-    );
+    const logits = await page.evaluate(async (images) => {
+      const load = async (name: string) => new Uint8Array(await (await fetch(name)).arrayBuffer());
+      const library = await twinshift;
+      const gpu = await library.openGpu(navigator.gpu);
+      const session = await library.createSession(gpu.device, await load('/model'));
+      const found = await session.run(await load('/pixels'), images);
+      gpu.check();
+      session.destroy();
+      gpu.destroy();
+      return [...found];
+    }, batch);
     return Int32Array.from(logits);
   } finally {
     await browser.close();
