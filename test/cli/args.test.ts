@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { parseArguments } from '../../src/cli/args.ts';
 import { UsageError } from '../../src/cli/errors.ts';
-import { choice, integer, onOff, optionalPath, requiredPath } from '../../src/cli/flags.ts';
+import { choice, integer, integers, onOff, optionalPath, requiredPath } from '../../src/cli/flags.ts';
 import { nearest } from '../../src/cli/nearest.ts';
 
 const flags = {
@@ -41,6 +41,20 @@ test('a value that begins with a dash follows an equals sign', () => {
 
 test('words after -- are no flags', () => {
   expect(parse('--images', 'i', '--', '--odd-name').positionals).toEqual(['--odd-name']);
+});
+
+test('the last word may be one or more', () => {
+  const several = (...args: string[]) => parseArguments(args, {}, ['<model>', '<image...>']).positionals;
+  expect(several('m', 'a', 'b', 'c')).toEqual(['m', 'a', 'b', 'c']);
+  expect(() => several('m')).toThrow('<image...> is missing');
+  expect(() => several('m', 'a', '', 'b')).toThrow('<image...> must not be empty');
+});
+
+test('numbers in a list keep their order', () => {
+  const batch = (...args: string[]) =>
+    parseArguments(args, { batch: integers('sizes', [1, 8], 1, 64) }, []).values.batch;
+  expect(batch()).toEqual([1, 8]);
+  expect(batch('--batch', '32,1,64')).toEqual([32, 1, 64]);
 });
 
 test('help is found whatever else is wrong', () => {
