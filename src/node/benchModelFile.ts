@@ -115,7 +115,7 @@ async function timeBatch(
       times[i]?.push(performance.now() - before);
     }
     elapsed = performance.now() - start;
-    progress(Math.min(1, elapsed / (1000 * seconds)));
+    progress(Math.min(1, elapsed / (1000 * seconds), (times[0] as number[]).length / LEAST_RUNS));
   }
   const [integer, floating] = times.map((found) => timing(found, images.length)) as [Timing, Timing?];
   const ratio = floating ? integer.imagesPerSecond / floating.imagesPerSecond : null;
