@@ -105,6 +105,21 @@ describe('planted extremes', () => {
     }
   });
 
+  test('codes of few bits at both of their ends', async () => {
+    for (const bits of [2, 4, 6]) {
+      const narrow: IntegerCodes = { kind: 'uniform', bits, shift: 0 };
+      const program: IntegerProgram = {
+        ...{ input: 'pixels', output: 'logits' },
+        tensors: { ...inputs, codes: matrix('left', 1, 2, narrow), logits: matrix('int32', 1, 1) },
+        operations: [cut, linear('first', 'patches', 'codes', [12, 2]), linear('head', 'codes', 'logits', [2, 1])],
+      };
+      const first = linearOf([...row(-128), ...row(127)], [0, 0], { multiplier: 2 ** 14, shift: 17 });
+      const model = handModel(program, { linear: { first, head: linearOf([100, 1], [0]) } });
+      const q = 2 ** (bits - 1);
+      expect(await logitsOf(model, black)).toEqual([100 * (q - 1) - q]);
+    }
+  });
+
   test('twin codes at the end of their coarse range fill an accumulator', async () => {
     const twin: IntegerCodes = { kind: 'twin-gelu', bits: 8, shift: 15 };
     const coarse = new Uint32Array(64).fill(0xffffffff); // every input becomes 127 * 2^15

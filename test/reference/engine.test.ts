@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import type { IntegerModel } from '../../src/format/model.ts';
-import type { IntegerTensor } from '../../src/format/program.ts';
+import type { IntegerCodes, IntegerTensor } from '../../src/format/program.ts';
 import { writeModelFile } from '../../src/format/writeModelFile.ts';
 import { createReferenceEngine, referenceEngine } from '../../src/infer/referenceEngine.ts';
 import type { NonlinearChoice } from '../../src/export/nonlinear.ts';
-import type { RankedClass } from '../../src/infer/classification.ts';
+import { classification, type RankedClass } from '../../src/infer/classification.ts';
 import { preprocess } from '../../src/io/preprocess.ts';
 import { dequantizedProgram } from '../support/dequantizedProgram.ts';
 import { exportedModel, type ExportedModel } from '../support/exportedModel.ts';
@@ -142,6 +142,25 @@ describe('with a pencil', () => {
     expect(bytes('mixed')).toEqual([93, 97, 101, 106, 84, 88, 91, 94, ...new Array<number>(8).fill(127)]);
   });
 
+  test('codes of four bits saturate at theirs', () => {
+    const four: IntegerCodes = { kind: 'uniform', bits: 4, shift: 0 };
+    const model = handModel(
+      {
+        ...{ input: 'pixels', output: 'codes', tensors: { ...inputs, codes: matrix('left', 2, 4, four) } },
+        operations: [cut, { ...linear, name: 'narrow', outFeatures: 4, outputs: [{ tensor: 'codes', first: 0 }] }],
+      },
+      {
+        linear: {
+          narrow: linearOf(picks([[0, 8], [6, 8], [7, 8], [8, -8]]), [0, 0, 0, 0], { multiplier: 2 ** 14, shift: 17 }), // prettier-ignore
+        },
+      },
+    );
+    const [first, second] = referenceEngine(model).trace(pixels).get('codes') as Uint32Array;
+    expect([...new Int8Array(Uint32Array.of(first as number, second as number).buffer)]).toEqual([
+      1, 7, 7, -8, 7, 7, 7, -8,
+    ]);
+  });
+
   test('a prefix, positions, and a residual that is rounded by itself', () => {
     const model = handModel(
       {
@@ -242,4 +261,10 @@ test('classifies a picture: preprocessed, ranked, with probabilities that sum to
   expect(first.probability / second.probability).toBeCloseTo(Math.exp(difference), 10);
   expect((await engine.classify(image)).top).toHaveLength(5);
   expect((await engine.classify(image, { top: 2 })).top).toEqual(top.slice(0, 2));
+});
+
+test('of classes with one logit the first comes first, and none has a name without labels', () => {
+  const { top } = classification(Int32Array.of(-4, 9, 9, -4), 0.5, null, 3);
+  expect(top.map(({ index, label }) => [index, label])).toEqual([1, 2, 0].map((index) => [index, null]));
+  expect(top[0]?.probability).toBeCloseTo(1 / (2 + 2 * Math.exp(-6.5)), 12);
 });
