@@ -182,14 +182,23 @@ describe('the rows that errors are measured on', () => {
     const plain = await sample(40, 40);
     const wanted = [100, 200, 1000].map((row) => (plain.numbers.includes(row) ? row + 1 : row));
     expect(plain.numbers.filter((row) => wanted.includes(row))).toEqual([]);
+    const [, second = 0, third = 0] = wanted;
+    const last = columns - 1;
     const plant = (values: Float32Array) => {
-      for (const row of wanted.slice(1)) {
-        for (let column = 0; column < columns; column++) values[row * columns + column] = -5000 + column / 64;
+      for (let column = 0; column < columns; column++) {
+        values[second * columns + column] = -5000 + column / 64;
+        values[third * columns + column] = 5000 + (column - last) / 64;
       }
     };
     const whole = await sample(40, 40, plant);
-    expect(whole.numbers.filter((first) => first === -5000)).toHaveLength(1);
+    expect(whole.numbers.filter((first) => Math.abs(first) > 4000)).toEqual([-5000]);
     expect(await sample(40, 3, plant)).toEqual(whole);
+  });
+
+  test('are of all places even where an image is exactly a share', async () => {
+    const { numbers } = await sample(255, 255);
+    expect(new Set(numbers.map((row) => Math.floor(row / rows))).size).toBe(255);
+    expect(new Set(numbers.map((row) => row % rows)).size).toBe(rows);
   });
 });
 
@@ -235,7 +244,7 @@ describe('methods', () => {
     for (const kind of ['softmax', 'gelu'] as const) expect(worst[kind], kind).toBeGreaterThan(3);
   });
 
-  test('a norm with two readers is measured under both', async () => {
+  test('a norm with two readers is measured under both, a method without integers has no error', async () => {
     const statistics = startStatistics(distilled.network, images.length);
     const options = { ...calibrationOptions('default'), ...QUICK };
     const whole = await calibrate(shared.gpu, distilled, images, options);
@@ -257,6 +266,10 @@ describe('methods', () => {
     const { layers, integer } = whole.recipe;
     expect(integerRecipe(distilled, statistics, layers)).toEqual(integer);
     expect(integer.nonlinear.map(({ name }) => name).filter((name) => name === 'norm')).toHaveLength(1);
+    const narrow = { ...statistics, ranges: new Map([...statistics.ranges, ['blocks.0.fc1', 0.1]]) };
+    const gelu = integerRecipe(distilled, narrow, layers).nonlinear.find(({ kind }) => kind === 'gelu');
+    expect(gelu?.errors.shift).toBeNull(); // its 8-bit step is too fine for ShiftGELU
+    expect(gelu?.errors.lut).not.toBeNull();
     for (const coarse of ['head', 'head_dist']) {
       const changed = layers.map((layer) => (layer.name === coarse ? { ...layer, a: coarser(layer) } : layer));
       const found = integerRecipe(distilled, statistics, changed).nonlinear.at(-1);

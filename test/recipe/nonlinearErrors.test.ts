@@ -152,6 +152,21 @@ test('inputs beyond the range saturate', () => {
   expect(share(nonlinearErrors({ ...given, range: 6 }, parameters).lut)).toBeLessThan(1e-3);
 });
 
+test('inputs are rounded, not cut', () => {
+  const step = 6 / 127; // of the 8-bit codes of `shift`
+  const values = new Float32Array(ROWS * COLUMNS).fill(0.9 * step);
+  const given = problem(gelu, { ...activations, scaleR2: 0.1 / 127 }, 6);
+  const { shift } = errorsOf({ ...given, input: { columns: COLUMNS, values } });
+  expect(share(shift)).toBeLessThan(0.05); // code 1; with code 0 the error is the signal
+});
+
+test('int16 inputs saturate at both ends', () => {
+  const given = problem(norm, { type: 'uniform', bits: 8, granularity: 'tensor', scales: [0.04] }, 4);
+  const cut = nonlinearErrors({ ...given, range: 1 }, parameters)['shift-fixed']; // of 4 only 2 is left
+  expect(share(cut)).toBeGreaterThan(0.01);
+  expect(share(cut)).toBeLessThan(0.2);
+});
+
 test('a method whose integers cannot hold the range has no error', () => {
   const none = (errors: Record<NonlinearMethod, unknown>) =>
     Object.entries(errors).flatMap(([method, error]) => (error === undefined ? [method] : []));
