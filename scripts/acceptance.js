@@ -1,4 +1,5 @@
-// `npm run acceptance`: the long tables on whole models and all real images, then the sample's recipe on both software drivers.
+// `npm run acceptance`: the long tables on whole models and all real images, then the sample's recipe and
+// the speeds on both software drivers.
 // VK_ICD_FILENAMES or VK_DRIVER_FILES chooses another driver for the first part; without one it is lavapipe.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -34,5 +35,13 @@ for (const driver of /** @type {const} */ (['lavapipe', 'swiftshader'])) {
   outputs.push(out);
 }
 results.push(run(['dist/bench/compareAdapters.js', ...outputs], undefined));
+for (const [driver, batches] of /** @type {const} */ ([
+  ['lavapipe', '1,8,32'],
+  ['swiftshader', '1,8'], // 32 images take it minutes
+])) {
+  results.push(run(['dist/bench/infer.js', '--batch', batches], driverFile(driver)));
+  results.push(run(['dist/bench/peers.js', 'tfjs'], driverFile(driver)));
+}
+results.push(run(['dist/bench/peers.js', 'onnxruntime'], undefined));
 rmSync(folder, { recursive: true });
 process.exitCode = results.every(Boolean) ? 0 : 1;

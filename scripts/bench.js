@@ -1,11 +1,20 @@
-// `npm run bench`: the kernels against the float product, then the whole job, on the adapter of this machine.
+// `npm run bench`: every bench on the adapter of this machine, or the one that is named, with the arguments after its name:
+// `npm run bench -- infer --batch 1,64`.
 import { spawnSync } from 'node:child_process';
 import { ROOT } from './setup/project.js';
 
-const benches = ['dist/bench/kernels.js', 'dist/bench/quantize.js'];
-const failed = benches.filter((bench) => {
-  const { status } = spawnSync(process.execPath, [bench, ...process.argv.slice(2)], { cwd: ROOT, stdio: 'inherit' });
-  return status !== 0;
-});
-for (const bench of failed) console.error(`failed: ${bench}`);
-process.exitCode = failed.length === 0 ? 0 : 1;
+/** kernels against the float product, the calibration job, integer-only inference against the float path, other libraries */
+const BENCHES = ['kernels', 'quantize', 'infer', 'peers'];
+
+const [name, ...args] = process.argv.slice(2);
+if (name !== undefined && !BENCHES.includes(name)) {
+  console.error(`no bench is called ${name}; there are ${BENCHES.join(', ')}`);
+  process.exitCode = 2;
+} else {
+  const failed = (name === undefined ? BENCHES : [name]).filter((bench) => {
+    const script = `dist/bench/${bench}.js`;
+    return spawnSync(process.execPath, [script, ...args], { cwd: ROOT, stdio: 'inherit' }).status !== 0;
+  });
+  for (const bench of failed) console.error(`failed: ${bench}`);
+  process.exitCode = failed.length === 0 ? 0 : 1;
+}
