@@ -79,32 +79,6 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> y: array<u32>;
 @group(0) @binding(6) var<uniform> params: Params;
 
-fn decode(word: u32, shift: u32) -> vec4<i32> {
-  if (A_KIND == 0u) { return unpack4xI8(word); }
-  let mask = 0x01010101u * ((1u << (A_BITS - 1u)) - 1u);
-  let magnitude = vec4<i32>(unpack4xU8(word & mask));
-  let flag_bits = vec4<u32>(A_BITS - 1u, A_BITS + 7u, A_BITS + 15u, A_BITS + 23u);
-  let flag = (vec4<u32>(word) >> flag_bits) & vec4<u32>(1u);
-  if (A_KIND == 1u) { return magnitude << (flag * shift); }
-  return select(-magnitude, magnitude << vec4<u32>(shift), flag == vec4<u32>(1u));
-}
-
-fn row_sum(row: vec4<i32>, b0: vec4<i32>, b1: vec4<i32>, b2: vec4<i32>, b3: vec4<i32>) -> vec4<i32> {
-  return row.x * b0 + row.y * b1 + row.z * b2 + row.w * b3;
-}
-
-fn code(acc: i32, dyadic: vec2<u32>) -> i32 {
-  return clamp(dyadic_rescale_8(acc, dyadic.x, dyadic.y), params.qmin, params.qmax);
-}
-
-fn sixteen(acc: i32, dyadic: vec2<u32>, left: i32) -> i32 {
-  var value = dyadic_rescale_16(acc, dyadic.x, dyadic.y);
-  if (HAS_RESIDUAL == 1u) {
-    value = saturating_add_16(value, dyadic_rescale_16(left, params.residual_multiplier, params.residual_shift));
-  }
-  return clamp(value, params.qmin, params.qmax);
-}
-
 @compute @workgroup_size(WX)
 fn matmul_requantize(
   @builtin(workgroup_id) workgroup: vec3<u32>,
@@ -113,17 +87,14 @@ fn matmul_requantize(
 ) {
   let words = (params.depth + 3u) / 4u;
   let column_tiles = (params.columns + 4u * WX - 1u) / (4u * WX);
-  let row_tiles = (params.rows + 7u) / 8u;
+  let row_tiles = (params.rows + 8u - 1u) / 8u;
   let index = workgroup.y * workgroups.x + workgroup.x;
   let batch = index / (column_tiles * row_tiles);
   if (batch >= params.images * params.heads) { return; }
   let image = batch / params.heads;
   let head = batch % params.heads;
   let row0 = index / column_tiles % row_tiles * 8u;
-  let packs_columns = OUTPUT == 0u || OUTPUT == 2u;
-  let step = select(WX, 1u, packs_columns);
-  let first = index % column_tiles * 4u * WX + local.x * select(1u, 4u, packs_columns);
-  let column = vec4<u32>(first) + vec4<u32>(0u, step, 2u * step, 3u * step);
+  let column = lane_columns(index % column_tiles * 4u * WX, local.x, WX);
 
   let last = params.rows - 1u;
   let a_first = params.a_offset + image * params.a_image_stride + head * params.a_head_stride;
@@ -135,8 +106,8 @@ fn matmul_requantize(
   let a5 = a_first + min(row0 + 5u, last) * params.a_row_stride;
   let a6 = a_first + min(row0 + 6u, last) * params.a_row_stride;
   let a7 = a_first + min(row0 + 7u, last) * params.a_row_stride;
-  let column_read = min(column, vec4<u32>(params.columns - 1u));
-  var b_at = column_read + vec4<u32>(params.b_offset + image * params.b_image_stride + head * params.b_head_stride);
+  var b_at = min(column, vec4<u32>(params.columns - 1u))
+    + vec4<u32>(params.b_offset + image * params.b_image_stride + head * params.b_head_stride);
 
   var acc: array<vec4<i32>, 8>; // |acc| < 2^31 by the bound above
   for (var k = 0u; k < words; k++) {
@@ -148,82 +119,18 @@ fn matmul_requantize(
     let b1 = vec4<i32>(c0.y, c1.y, c2.y, c3.y);
     let b2 = vec4<i32>(c0.z, c1.z, c2.z, c3.z);
     let b3 = vec4<i32>(c0.w, c1.w, c2.w, c3.w);
-    acc[0] += row_sum(decode(a[a0 + k], params.shift), b0, b1, b2, b3);
-    acc[1] += row_sum(decode(a[a1 + k], params.shift), b0, b1, b2, b3);
-    acc[2] += row_sum(decode(a[a2 + k], params.shift), b0, b1, b2, b3);
-    acc[3] += row_sum(decode(a[a3 + k], params.shift), b0, b1, b2, b3);
-    acc[4] += row_sum(decode(a[a4 + k], params.shift), b0, b1, b2, b3);
-    acc[5] += row_sum(decode(a[a5 + k], params.shift), b0, b1, b2, b3);
-    acc[6] += row_sum(decode(a[a6 + k], params.shift), b0, b1, b2, b3);
-    acc[7] += row_sum(decode(a[a7 + k], params.shift), b0, b1, b2, b3);
+    acc[0] += row_sum(decode_codes(a[a0 + k], A_KIND, A_BITS, params.shift), b0, b1, b2, b3);
+    acc[1] += row_sum(decode_codes(a[a1 + k], A_KIND, A_BITS, params.shift), b0, b1, b2, b3);
+    acc[2] += row_sum(decode_codes(a[a2 + k], A_KIND, A_BITS, params.shift), b0, b1, b2, b3);
+    acc[3] += row_sum(decode_codes(a[a3 + k], A_KIND, A_BITS, params.shift), b0, b1, b2, b3);
+    acc[4] += row_sum(decode_codes(a[a4 + k], A_KIND, A_BITS, params.shift), b0, b1, b2, b3);
+    acc[5] += row_sum(decode_codes(a[a5 + k], A_KIND, A_BITS, params.shift), b0, b1, b2, b3);
+    acc[6] += row_sum(decode_codes(a[a6 + k], A_KIND, A_BITS, params.shift), b0, b1, b2, b3);
+    acc[7] += row_sum(decode_codes(a[a7 + k], A_KIND, A_BITS, params.shift), b0, b1, b2, b3);
     b_at += vec4<u32>(params.b_row_stride);
   }
 
-  if (HAS_BIAS == 1u) {
-    let at = vec4<u32>(params.bias_offset + head * params.bias_head_stride) + column_read;
-    let addend = vec4<i32>(bias[at.x], bias[at.y], bias[at.z], bias[at.w]);
-    for (var i = 0u; i < 8u; i++) { acc[i] += addend; }
-  }
-  let y_first = params.y_offset + image * params.y_image_stride + head * params.y_head_stride;
-  if (OUTPUT == 3u) {
-    for (var j = 0u; j < 4u; j++) {
-      if (column[j] >= params.columns) { continue; }
-      for (var i = 0u; i < 8u && row0 + i < params.rows; i++) {
-        y[y_first + (row0 + i) * params.y_row_stride + column[j] * params.y_column_stride] = bitcast<u32>(acc[i][j]);
-      }
-    }
-    return;
-  }
-
-  let inside_column = column < vec4<u32>(params.columns);
-  let rescale_first = params.rescale_offset + head * params.rescale_head_stride;
-  let rescale_at = vec4<u32>(rescale_first) + column_read * params.rescale_column_stride;
-  let d0 = rescale[rescale_at.x];
-  let d1 = rescale[rescale_at.y];
-  let d2 = rescale[rescale_at.z];
-  let d3 = rescale[rescale_at.w];
-  if (OUTPUT == 2u) {
-    let residual_first = params.residual_offset + image * params.y_image_stride + head * params.y_head_stride;
-    let residual_words = arrayLength(&residual) - 1u;
-    for (var i = 0u; i < 8u && row0 + i < params.rows; i++) {
-      let at = (row0 + i) * params.y_row_stride + column.x / 2u * params.y_column_stride;
-      var left01 = vec2<i32>(0i);
-      var left23 = vec2<i32>(0i);
-      if (HAS_RESIDUAL == 1u) {
-        left01 = unpack_2xi16(residual[min(residual_first + at, residual_words)]);
-        left23 = unpack_2xi16(residual[min(residual_first + at + params.y_column_stride, residual_words)]);
-      }
-      let values = vec4<i32>(
-        sixteen(acc[i].x, d0, left01.x),
-        sixteen(acc[i].y, d1, left01.y),
-        sixteen(acc[i].z, d2, left23.x),
-        sixteen(acc[i].w, d3, left23.y),
-      );
-      let kept = select(vec4<i32>(0i), values, inside_column);
-      if (inside_column.x) { y[y_first + at] = pack_2xi16(kept.xy); }
-      if (inside_column.z) { y[y_first + at + params.y_column_stride] = pack_2xi16(kept.zw); }
-    }
-    return;
-  }
-
-  var codes: array<vec4<i32>, 8>;
-  for (var i = 0u; i < 8u; i++) {
-    codes[i] = vec4<i32>(code(acc[i].x, d0), code(acc[i].y, d1), code(acc[i].z, d2), code(acc[i].w, d3));
-  }
-  if (OUTPUT == 0u) {
-    for (var i = 0u; i < 8u && row0 + i < params.rows; i++) {
-      let word = pack4xI8(select(vec4<i32>(0i), codes[i], inside_column));
-      let at = (row0 + i) * params.y_row_stride + column.x / 4u * params.y_column_stride;
-      if (inside_column.x) { y[y_first + at] = word; }
-    }
-    return;
-  }
-  for (var i = 0u; i < 8u; i += 4u) {
-    let inside_row = vec4<u32>(row0 + i) + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(params.rows);
-    for (var j = 0u; j < 4u; j++) {
-      let four = vec4<i32>(codes[i][j], codes[i + 1u][j], codes[i + 2u][j], codes[i + 3u][j]);
-      let at = (row0 + i) / 4u * params.y_row_stride + column[j] * params.y_column_stride;
-      if (inside_row.x && inside_column[j]) { y[y_first + at] = pack4xI8(select(vec4<i32>(0i), four, inside_row)); }
-    }
-  }
+  let scales = column_scales(head, column);
+  finish_rows(array<vec4<i32>, 4>(acc[0], acc[1], acc[2], acc[3]), image, head, row0, column, scales);
+  finish_rows(array<vec4<i32>, 4>(acc[4], acc[5], acc[6], acc[7]), image, head, row0 + 4u, column, scales);
 }

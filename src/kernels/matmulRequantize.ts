@@ -1,4 +1,6 @@
-import library from '../../shaders/lib_fixed_point.wgsl?raw';
+import codes from '../../shaders/lib_codes.wgsl?raw';
+import fixedPoint from '../../shaders/lib_fixed_point.wgsl?raw';
+import requantize from '../../shaders/lib_requantize.wgsl?raw';
 import body from '../../shaders/matmul_requantize.wgsl?raw';
 import { gridFor, prepare, type Bindable, type Dispatch, type Kernel } from '../gpu/kernel.ts';
 import {
@@ -8,51 +10,23 @@ import {
   checkRoom,
   CODE_KIND,
   codeWords,
-  lanesFor,
   viewExtent,
   type CodeKind,
   type RowView,
 } from './codes.ts';
 import type { Dyadic } from './dyadic.ts';
 import { checkDyadic16 } from './int16.ts';
+import { matmulRequantizeSubgroupsKernel } from './matmulRequantizeSubgroups.ts';
+import { matmulRequantizeWorkgroupKernel } from './matmulRequantizeWorkgroup.ts';
+import { checkVariant, plainVariant, tileOf, type MatmulVariant } from './matmulVariant.ts';
+import { requantizeInterface, requantizeOverrides } from './requantizeInterface.ts';
 import { outputExtent, type RequantizedOutput, type RequantizedType } from './requantizedLayout.ts';
 
 export const matmulRequantizeKernel = {
   name: 'matmul_requantize',
-  wgsl: `${body}\n${library}`,
-  bindings: { a: 'read', b: 'read', bias: 'read', rescale: 'read', residual: 'read', y: 'read_write' },
-  params: {
-    images: 'u32',
-    heads: 'u32',
-    rows: 'u32',
-    depth: 'u32',
-    columns: 'u32',
-    shift: 'u32',
-    a_offset: 'u32',
-    a_image_stride: 'u32',
-    a_head_stride: 'u32',
-    a_row_stride: 'u32',
-    b_offset: 'u32',
-    b_image_stride: 'u32',
-    b_head_stride: 'u32',
-    b_row_stride: 'u32',
-    bias_offset: 'u32',
-    bias_head_stride: 'u32',
-    rescale_offset: 'u32',
-    rescale_head_stride: 'u32',
-    rescale_column_stride: 'u32',
-    qmin: 'i32',
-    qmax: 'i32',
-    residual_offset: 'u32',
-    residual_multiplier: 'u32',
-    residual_shift: 'u32',
-    y_offset: 'u32',
-    y_image_stride: 'u32',
-    y_head_stride: 'u32',
-    y_row_stride: 'u32',
-    y_column_stride: 'u32',
-  },
-  overrides: { WX: 32, A_KIND: 0, A_BITS: 8, OUTPUT: 0, HAS_BIAS: 0, HAS_RESIDUAL: 0 },
+  wgsl: `${body}\n${requantize}\n${codes}\n${fixedPoint}`,
+  ...requantizeInterface,
+  overrides: { WX: 32, ...requantizeOverrides },
 } as const satisfies Kernel;
 
 /** `OUTPUT` of the shader. */
@@ -108,31 +82,35 @@ export interface MatmulRequantizeParams {
   readonly qmax?: number;
   /** How the residual is rescaled before it is added. */
   readonly residual?: Dyadic & { readonly offset: number };
-  /** Lanes of a workgroup; the result does not depend on it. */
-  readonly lanes?: 16 | 32;
+  /** The tile; the result does not depend on it. Default the plain one. */
+  readonly variant?: MatmulVariant;
 }
 
 /**
  * Prepares `y = clamp(rescale(A B + bias) [+ rescale(residual)])` over packed codes: int32 inside, half toward +infinity.
  *
- * @throws RangeError on a bad count, a product that can overflow i32, a rescale outside its form or a buffer too small
+ * @throws RangeError on a bad count, a product that can overflow i32, a rescale outside its form, a buffer too small or a variant
+ *   that this device cannot run
  */
 export async function matmulRequantize(
   device: GPUDevice,
   buffers: MatmulRequantizeBuffers,
   params: MatmulRequantizeParams,
 ): Promise<Dispatch> {
-  const { images, heads, rows, columns, aKind, aBits, lanes = lanesFor(columns), output, residual } = params;
+  const { images, heads, rows, columns, aKind, aBits, variant = plainVariant(columns), output, residual } = params;
   const { a, b, bias, rescale } = checked(buffers, params);
   const [least, most] = output.type === 'int16' ? [-(2 ** 15), 2 ** 15 - 1] : [-128, 127];
   const { qmin = least, qmax = most } = params;
   if (!(least <= qmin && qmin <= qmax && qmax <= most)) {
     throw new RangeError(`qmin ${qmin} and qmax ${qmax} must be ordered integers in ${least}..${most}`);
   }
-  const tiles = Math.ceil(columns / (4 * lanes)) * Math.ceil(rows / 8) * images * heads;
+  checkVariant(device, variant);
+  const tile = tileOf(variant);
+  const tiles = Math.ceil(columns / tile.columns) * Math.ceil(rows / tile.rows) * images * heads;
+  const { kernel, constants } = kernelOf(variant);
   return prepare(
     device,
-    matmulRequantizeKernel,
+    kernel,
     {
       ...buffers,
       bias: buffers.bias ?? buffers.a,
@@ -172,7 +150,7 @@ export async function matmulRequantize(
     },
     gridFor(device, tiles, 1),
     {
-      WX: lanes,
+      ...constants,
       A_KIND: CODE_KIND[aKind],
       A_BITS: aBits,
       OUTPUT: OUTPUT[output.type],
@@ -180,6 +158,25 @@ export async function matmulRequantize(
       HAS_RESIDUAL: buffers.residual ? 1 : 0,
     },
   );
+}
+
+/** The kernel of a variant and the overrides that are its tile. */
+function kernelOf(variant: MatmulVariant): {
+  readonly kernel: Kernel<keyof typeof requantizeInterface.bindings, keyof typeof requantizeInterface.params>;
+  readonly constants: Readonly<Record<string, number>>;
+} {
+  switch (variant.style) {
+    case 'plain':
+      return { kernel: matmulRequantizeKernel, constants: { WX: variant.lanes } };
+    case 'subgroups': {
+      const { lanes, rows, share } = variant;
+      return { kernel: matmulRequantizeSubgroupsKernel, constants: { WX: lanes, ROWS: rows, SHARE: share } };
+    }
+    case 'workgroup': {
+      const [wx, wy] = variant.lanes;
+      return { kernel: matmulRequantizeWorkgroupKernel, constants: { WX: wx, WY: wy } };
+    }
+  }
 }
 
 /** The views of the operands, after every check that needs no data. */

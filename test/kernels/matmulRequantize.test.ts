@@ -1,115 +1,41 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { dyadic, packDyadics } from '../../src/kernels/dyadic.ts';
-import { matmulRequantize, type MatmulRequantizeParams } from '../../src/kernels/matmulRequantize.ts';
+import type { MatmulRequantizeParams } from '../../src/kernels/matmulRequantize.ts';
 import { denseOutput, outputExtent } from '../../src/kernels/requantizedLayout.ts';
 import { packDepthMajor, packRowMajor } from '../../src/reference/codes.ts';
 import { packInt16 } from '../../src/reference/fixedPoint.ts';
-import { matmulRequantizeReference, type MatmulRequantizeWords } from '../../src/reference/matmulRequantize.ts';
-import { expectSame, random, randomCodes, randomTwinCodes, runInto, uploadInJunk } from '../support/codes.ts';
+import { matmulRequantizeReference } from '../../src/reference/matmulRequantize.ts';
+import { expectSame } from '../support/codes.ts';
 import { useGpu } from '../support/device.ts';
-import { randomInt16 } from '../support/int16.ts';
+import {
+  JUNK,
+  requantizeCase,
+  REQUANTIZED_LAYOUTS,
+  runRequantize,
+  type Operands,
+  type RequantizeCase,
+} from '../support/requantizeCase.ts';
 
 const shared = useGpu();
-const JUNK = 0xa5c3f019; // what runInto fills outputs with
-
-type Operands = Omit<MatmulRequantizeWords, 'y'>;
-
-interface Case {
-  readonly layout: 'left' | 'right' | 'right-transposed' | 'int16' | 'int32';
-  readonly images?: number;
-  readonly heads?: number;
-  readonly rows: number;
-  readonly depth: number;
-  readonly columns: number;
-  readonly aKind?: MatmulRequantizeParams['aKind'];
-  readonly shift?: number;
-  readonly perHead?: boolean;
-  readonly withBias?: boolean;
-  readonly withResidual?: boolean;
-  readonly seed?: number;
-}
-
-/** Dense operands and outputs; rescales per column, or one a head, that fill the range and clamp a few. */
-function setUp(shape: Case): { params: MatmulRequantizeParams; data: Operands } {
-  const { layout, images = 1, heads = 1, rows, depth, columns, aKind = 'uniform', shift = 0, perHead = false } = shape;
-  const { withBias = true, withResidual = false, seed = 1 } = shape;
-  const next = random(seed);
-  const batch = images * heads;
-  const words = Math.ceil(depth / 4);
-  const codesA = (aKind === 'uniform' ? randomCodes : randomTwinCodes)(batch * rows * depth, 8, next);
-  const codesB = randomCodes(batch * columns * depth, 8, next);
-  const output = denseOutput(layout, { heads, rows, columns });
-  const wide = layout === 'int16';
-  // Codes of a twin operand are mostly the coarse ones, so sums have a deviation near this.
-  const deviation = 74 * Math.sqrt(depth) * (aKind === 'uniform' ? 74 : 64 * 2 ** shift);
-  const largest = (wide ? 12_000 : 50) / deviation;
-  const ratio = () => Math.min(largest * (0.5 + next()), wide ? 1 : 0.249);
-  const dyadics = Array.from({ length: perHead ? heads : heads * columns }, () => dyadic(ratio(), wide ? 16 : 8));
-  const bias = Int32Array.from({ length: heads * columns }, () => Math.round((next() - 0.5) * deviation));
-  const residual = packInt16(randomInt16(batch * rows * columns, next), columns);
-  return {
-    params: {
-      images,
-      heads,
-      rows,
-      depth,
-      columns,
-      aKind,
-      aBits: 8,
-      shift,
-      b: { offset: 0, imageStride: heads * words * columns, headStride: words * columns, rowStride: columns },
-      bias: { offset: 0, headStride: columns },
-      rescale: { offset: 0, headStride: perHead ? 1 : columns, columnStride: perHead ? 0 : 1 },
-      output,
-      ...(withResidual ? { residual: { ...dyadic(0.8, 16), offset: 0 } } : {}),
-    },
-    data: {
-      a: packRowMajor(codesA, rows, depth),
-      b: packDepthMajor(codesB, columns, depth),
-      bias: withBias ? bias : null,
-      rescale: layout === 'int32' ? null : packDyadics(dyadics),
-      residual: withResidual ? residual : null,
-    },
-  };
-}
-
-async function run(params: MatmulRequantizeParams, data: Operands, words: number): Promise<Uint32Array> {
-  const upload = (array: Uint32Array | Int32Array | null, label: string) =>
-    array && uploadInJunk(shared.pool, new Uint32Array(array.buffer, array.byteOffset, array.length), label);
-  const buffers = {
-    a: uploadInJunk(shared.pool, data.a, 'a'),
-    b: uploadInJunk(shared.pool, data.b, 'b'),
-    bias: upload(data.bias, 'bias'),
-    rescale: upload(data.rescale, 'rescale'),
-    residual: upload(data.residual, 'residual'),
-  };
-  try {
-    const bytes = await runInto(shared.pool, words, async (y) => [
-      await matmulRequantize(shared.device, { ...buffers, y }, params),
-    ]);
-    return new Uint32Array(bytes);
-  } finally {
-    for (const buffer of Object.values(buffers)) if (buffer) shared.pool.release(buffer);
-  }
-}
 
 /** Every word equal to the twin's, those outside the view untouched. */
 async function expectTwin(params: MatmulRequantizeParams, data: Operands, words = outputExtent(params.output, params)) {
   const y = new Uint32Array(words).fill(JUNK);
   matmulRequantizeReference({ ...data, y }, params);
-  for (const lanes of [16, 32] as const) expectSame(await run({ ...params, lanes }, data, words), y);
+  for (const lanes of [16, 32] as const) {
+    const variant = { style: 'plain', lanes } as const;
+    expectSame(await runRequantize(shared, { ...params, variant }, data, words), y);
+  }
   return y;
 }
 
-async function expectExact(shape: Case): Promise<void> {
-  const { params, data } = setUp(shape);
+async function expectExact(shape: RequantizeCase): Promise<void> {
+  const { params, data } = requantizeCase(shape);
   await expectTwin(params, data);
 }
 
-const layouts = ['left', 'right', 'right-transposed', 'int16', 'int32'] as const;
-
-test.each(layouts)('%s: every size of tail', async (layout) => {
+test.each(REQUANTIZED_LAYOUTS)('%s: every size of tail', async (layout) => {
   for (const n of [1, 3, 4, 5, 8, 9, 67]) {
     await expectExact({ layout, rows: n, depth: 6, columns: n, seed: n, withResidual: layout === 'int16' });
     await expectExact({ layout, rows: 5, depth: n, columns: 7, seed: n });
@@ -123,12 +49,12 @@ test.each([
   ['values', { layout: 'left', heads: 3, rows: 197, depth: 197, columns: 64, aKind: 'twin-softmax', shift: 9 }],
   ['fc2', { layout: 'int16', rows: 197, depth: 768, columns: 192, aKind: 'twin-gelu', shift: 6, withResidual: true }],
   ['head', { layout: 'int32', rows: 3, depth: 192, columns: 1000 }],
-] as [string, Case][])('%s at DeiT-Tiny', async (_name, shape) => expectExact(shape));
+] as [string, RequantizeCase][])('%s at DeiT-Tiny', async (_name, shape) => expectExact(shape));
 
 test('random shapes, kinds, layouts and rescales', async () => {
   const size = (max: number) => fc.integer({ min: 1, max });
   const shapes = fc.record({
-    layout: fc.constantFrom(...layouts),
+    layout: fc.constantFrom(...REQUANTIZED_LAYOUTS),
     images: size(3),
     heads: size(3),
     rows: size(20),
@@ -141,7 +67,7 @@ test('random shapes, kinds, layouts and rescales', async () => {
     withResidual: fc.boolean(),
     seed: size(1e6),
   });
-  const check = (shape: Case & { layout: string }) =>
+  const check = (shape: RequantizeCase & { layout: string }) =>
     expectExact({ ...shape, withResidual: shape.layout === 'int16' && shape.withResidual === true });
   await fc.assert(fc.asyncProperty(shapes, check), { numRuns: 30, seed: 2 });
 });
@@ -149,7 +75,7 @@ test('random shapes, kinds, layouts and rescales', async () => {
 test('q, k and v of one weight go into operands of their own by head', async () => {
   const [images, tokens, heads, headDim] = [2, 13, 3, 8];
   const dim = heads * headDim;
-  const whole = setUp({ layout: 'int32', images, rows: tokens, depth: dim, columns: 3 * dim });
+  const whole = requantizeCase({ layout: 'int32', images, rows: tokens, depth: dim, columns: 3 * dim });
   const words = dim / 4;
   const data = { ...whole.data, b: whole.data.b.subarray(0, words * 3 * dim) }; // one weight for all images
   const all = new Int32Array(images * tokens * 3 * dim);
@@ -194,14 +120,14 @@ test('q, k and v of one weight go into operands of their own by head', async () 
 });
 
 test('heads are merged into the rows of the next left operand, inside a longer tensor', async () => {
-  const { params, data } = setUp({ layout: 'left', images: 2, heads: 3, rows: 5, depth: 9, columns: 8 });
+  const { params, data } = requantizeCase({ layout: 'left', images: 2, heads: 3, rows: 5, depth: 9, columns: 8 });
   const view = { offset: 3, imageStride: 5 * 7 + 4, headStride: 2, rowStride: 7, columnStride: 1 };
   const y = await expectTwin({ ...params, output: { type: 'codes', view } }, data, 90);
   expect(y.filter((word) => word === JUNK).length).toBe(90 - 2 * 5 * 6);
 });
 
 test('a residual saturates instead of wrapping, and ties go toward +infinity', async () => {
-  const { params, data } = setUp({ layout: 'int16', rows: 4, depth: 1, columns: 4, withResidual: true });
+  const { params, data } = requantizeCase({ layout: 'int16', rows: 4, depth: 1, columns: 4, withResidual: true });
   const sums = {
     ...data,
     a: packRowMajor(new Int8Array(4), 4, 1),
@@ -218,18 +144,22 @@ test('a residual saturates instead of wrapping, and ties go toward +infinity', a
 });
 
 test('refuses what it cannot do, with the number', async () => {
-  const { params, data } = setUp({ layout: 'left', rows: 1, depth: 768, columns: 1 });
+  const { params, data } = requantizeCase({ layout: 'left', rows: 1, depth: 768, columns: 1 });
   const overflow = { ...params, aKind: 'twin-softmax', shift: 8 } as const;
-  await expect(run(overflow, data, 1)).rejects.toThrow('shift 8 at depth 768 can reach 3196059648');
-  await expect(run({ ...params, largestSum: 2 ** 31 }, data, 1)).rejects.toThrow('can reach 2147483648');
-  await expect(run({ ...params, rows: 2 }, data, 2)).rejects.toThrow('a needs 1536 bytes');
-  await expect(run({ ...params, qmax: 128 }, data, 1)).rejects.toThrow('qmax 128');
-  await expect(run(params, { ...data, rescale: null }, 1)).rejects.toThrow('an output of codes needs a rescale');
-  await expect(run(params, { ...data, residual: data.a }, 1)).rejects.toThrow(
+  await expect(runRequantize(shared, overflow, data, 1)).rejects.toThrow('shift 8 at depth 768 can reach 3196059648');
+  await expect(runRequantize(shared, { ...params, largestSum: 2 ** 31 }, data, 1)).rejects.toThrow(
+    'can reach 2147483648',
+  );
+  await expect(runRequantize(shared, { ...params, rows: 2 }, data, 2)).rejects.toThrow('a needs 1536 bytes');
+  await expect(runRequantize(shared, { ...params, qmax: 128 }, data, 1)).rejects.toThrow('qmax 128');
+  await expect(runRequantize(shared, params, { ...data, rescale: null }, 1)).rejects.toThrow(
+    'an output of codes needs a rescale',
+  );
+  await expect(runRequantize(shared, params, { ...data, residual: data.a }, 1)).rejects.toThrow(
     'a residual is a buffer with its rescale',
   );
   const { view } = params.output;
-  await expect(run({ ...params, output: { type: 'codes', view: { ...view, offset: 99 } } }, data, 1)).rejects.toThrow(
-    'y needs 400 bytes',
-  );
+  await expect(
+    runRequantize(shared, { ...params, output: { type: 'codes', view: { ...view, offset: 99 } } }, data, 1),
+  ).rejects.toThrow('y needs 400 bytes');
 });

@@ -1,0 +1,14 @@
+import codes from '../../shaders/lib_codes.wgsl?raw';
+import fixedPoint from '../../shaders/lib_fixed_point.wgsl?raw';
+import requantize from '../../shaders/lib_requantize.wgsl?raw';
+import body from '../../shaders/matmul_requantize_workgroup.wgsl?raw';
+import type { Kernel } from '../gpu/kernel.ts';
+import { requantizeInterface, requantizeOverrides } from './requantizeInterface.ts';
+
+/** The interface of `matmul_requantize`; prepared by `matmulRequantize` for variants of style `workgroup`. */
+export const matmulRequantizeWorkgroupKernel = {
+  name: 'matmul_requantize_workgroup',
+  wgsl: `${body}\n${requantize}\n${codes}\n${fixedPoint}`,
+  ...requantizeInterface,
+  overrides: { WX: 8, WY: 8, ...requantizeOverrides },
+} as const satisfies Kernel;
