@@ -82,7 +82,7 @@ function addStep(draft: ProgramDraft, weights: QuantizedWeights, { unit, operati
 function addLinear(draft: ProgramDraft, weights: QuantizedWeights, unit: Unit, operation: LinearOperation): void {
   const { name, outFeatures, inFeatures } = operation;
   const { a, b } = draft.layer(name);
-  const { outputs, width, factor, residual } = linearTarget(draft, unit, operation);
+  const { outputs, form, factor, residual } = linearTarget(draft, unit, operation);
   const outputSteps = outputs.flatMap(({ tensor }) => {
     const { heads, columns, scales } = draft.tensor(tensor);
     return Array.from({ length: heads * columns }, (_, i) => groupValue(scales, i, heads * columns));
@@ -96,7 +96,7 @@ function addLinear(draft: ProgramDraft, weights: QuantizedWeights, unit: Unit, o
       input: codesOf(a),
       inputStep: steps(a)[0] as number,
       outputSteps,
-      width,
+      form,
     }),
   );
   draft.linear.set(name, parameters);

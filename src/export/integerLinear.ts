@@ -13,9 +13,9 @@ export interface LinearToExport {
   /** What the input's codes mean, and their real step. */
   readonly input: IntegerCodes;
   readonly inputStep: number;
-  /** Real step of each output feature's integers, and the width of their rescale. */
+  /** Real step of each output feature's integers, and the form of their rescale. */
   readonly outputSteps: readonly number[];
-  readonly width: 8 | 16;
+  readonly form: 8 | 'int16';
 }
 
 /** Least ratio of `dyadic` that a coarser weight is looked for, with room for a multiplier of full length. */
@@ -31,7 +31,7 @@ const BIAS_ONLY_RATIO = 2 ** -16;
  * @throws RangeError naming the feature, when even that does not help
  */
 export function integerLinear(linear: LinearToExport): LinearParameters {
-  const { inFeatures, inputStep, outputSteps, width } = linear;
+  const { inFeatures, inputStep, outputSteps, form } = linear;
   const outFeatures = outputSteps.length;
   const codes = Int8Array.from(linear.codes);
   const scales = Float32Array.from(linear.scales);
@@ -50,7 +50,7 @@ export function integerLinear(linear: LinearToExport): LinearParameters {
       const bound = largestCode * absoluteSum(row) + Math.abs(shift);
       if (bound < 2 ** 31 && unit / outputStep >= LEAST_RATIO) {
         if (bias) bias[feature] = shift;
-        const rescale = rescaleOf(unit / outputStep, width, feature);
+        const rescale = rescaleOf(unit / outputStep, form, feature);
         multipliers[feature] = rescale.multiplier;
         shifts[feature] = rescale.shift;
         break;
@@ -81,9 +81,9 @@ function halfToEven(code: number): number {
   return code % 2 === 0 ? code / 2 : 2 * Math.round(code / 4);
 }
 
-function rescaleOf(ratio: number, width: 8 | 16, feature: number) {
+function rescaleOf(ratio: number, form: 8 | 'int16', feature: number) {
   try {
-    return dyadic(ratio, width);
+    return dyadic(ratio, form);
   } catch (cause) {
     throw new RangeError(`output feature ${feature}: ${(cause as Error).message}`, { cause });
   }

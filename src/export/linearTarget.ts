@@ -18,8 +18,8 @@ import { geluFormOf } from './gelu.ts';
 /** Where the integers of a linear layer go: tensors from their first output feature on, and what is added to them. */
 export interface LinearTarget {
   readonly outputs: readonly { readonly tensor: string; readonly first: number }[];
-  /** Of the rescale: 8 bits to codes, 16 to int16. */
-  readonly width: 8 | 16;
+  /** Of the rescale. */
+  readonly form: 8 | 'int16';
   /** Factor of the addition that the layer ends in. */
   readonly factor: number;
   readonly residual: ({ readonly tensor: string } & Dyadic) | null;
@@ -33,19 +33,19 @@ export function linearTarget(draft: ProgramDraft, unit: Unit, operation: LinearO
   const output = draft.flow.name(unit, operation.output);
   const readers = draft.flow.readers(output);
   if (readers.length > 0 && readers.every((step) => step.operation.kind === 'matmul')) {
-    return { outputs: splitHeads(draft, output, operation, readers), width: 8, factor: 1, residual: null };
+    return { outputs: splitHeads(draft, output, operation, readers), form: 8, factor: 1, residual: null };
   }
-  const whole = (width: 8 | 16): LinearTarget => {
-    return { outputs: [{ tensor: output, first: 0 }], width, factor: 1, residual: null };
+  const whole = (form: 8 | 'int16'): LinearTarget => {
+    return { outputs: [{ tensor: output, first: 0 }], form, factor: 1, residual: null };
   };
   const reader = readers.length === 0 ? undefined : draft.reader(output);
   switch (reader?.operation.kind) {
     case undefined: // the logits
       draft.addInt16(output, rows, columns);
-      return whole(16);
+      return whole('int16');
     case 'tokens':
       draft.addInt16(output, rows, columns, tokensStep(draft, reader.unit, reader.operation));
-      return whole(16);
+      return whole('int16');
     case 'linear':
       draft.addCodes(output, rows, columns, draft.layer(reader.operation.name).a);
       return whole(8);
@@ -53,10 +53,10 @@ export function linearTarget(draft: ProgramDraft, unit: Unit, operation: LinearO
       const { inputBits, scale } = geluFormOf(draft, reader.unit, reader.operation);
       if (inputBits === 16) draft.addInt16(output, rows, columns, scale);
       else draft.add(output, { layout: 'left', heads: 1, rows, columns, scales: [scale], codes: INT8 });
-      return whole(inputBits);
+      return whole(inputBits === 16 ? 'int16' : 8);
     }
     case 'add':
-      return fuseAddition(draft, reader.unit, reader.operation, output, rows, columns) ?? whole(16);
+      return fuseAddition(draft, reader.unit, reader.operation, output, rows, columns) ?? whole('int16');
     default:
       throw new ExportError(`${name}: a linear layer before ${reader?.operation.kind} has no integer form`);
   }
@@ -94,8 +94,8 @@ function fuseAddition(
   draft.addInt16(output, rows, columns, step);
   draft.fused.add(output);
   const ratio = ((draft.tensor(other).scales[0] as number) * scale) / step;
-  const residual = { tensor: other, ...forLayer(output, () => dyadic(ratio, 16)) };
-  return { outputs: [{ tensor: output, first: 0 }], width: 16, factor: scale, residual };
+  const residual = { tensor: other, ...forLayer(output, () => dyadic(ratio, 'term')) };
+  return { outputs: [{ tensor: output, first: 0 }], form: 'int16', factor: scale, residual };
 }
 
 /** Parts of an output that products read as operands, in the order of their features. */

@@ -46,7 +46,7 @@ export interface LinearParameters {
   readonly scales: Float32Array;
   /** `[outFeatures]`, in units of the accumulator. */
   readonly bias: Int32Array | null;
-  /** `[outFeatures]`, with `shifts` the rescale to the outputs: 15 bits for codes, 31 for int16; none for int32. */
+  /** `[outFeatures]`, with `shifts` the rescale to the outputs: forms `8` and `int16` of `dyadic`; none for int32. */
   readonly multipliers: Uint32Array | null;
   readonly shifts: Uint8Array | null;
 }

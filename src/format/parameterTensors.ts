@@ -20,10 +20,8 @@ export const VECTORS = {
   'linear.scales': 'F32',
   /** Signed integers of `biasBits`, each operation's from a byte on. */
   'linear.bias': 'U8',
-  /** Of operations that write codes. */
-  'linear.multipliers16': 'U16',
-  /** Of operations that write int16. */
-  'linear.multipliers32': 'U32',
+  /** Of operations that write codes or int16. */
+  'linear.multipliers': 'U16',
   'linear.shifts': 'U8',
   'norm.multipliers': 'I32',
   'norm.shifts': 'U8',
@@ -65,12 +63,10 @@ export function linearClass({ outputs }: LinearOperation, { tensors }: IntegerPr
 }
 
 export function linearLengths({ outFeatures }: LinearOperation, form: OutputClass, biasBits: number): VectorLengths {
-  const multipliers =
-    form === 'codes' ? { 'linear.multipliers16': outFeatures } : { 'linear.multipliers32': outFeatures };
   return {
     'linear.scales': outFeatures,
     'linear.bias': packedBytes(outFeatures, biasBits),
-    ...(form === 'int32' ? {} : { ...multipliers, 'linear.shifts': outFeatures }),
+    ...(form === 'int32' ? {} : { 'linear.multipliers': outFeatures, 'linear.shifts': outFeatures }),
   };
 }
 

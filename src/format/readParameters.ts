@@ -1,5 +1,5 @@
 import { FormatError } from '../io/errors.ts';
-import { readF32, readI16, readI32, readI8, readU16, readU32, readU8 } from '../io/readTensor.ts';
+import { readF32, readI16, readI32, readI8, readU16, readU8 } from '../io/readTensor.ts';
 import type { SafetensorsDtype, TensorEntry } from '../io/safetensors.ts';
 import { unpackSigned } from './bits.ts';
 import type { IntegerModel, LinearParameters, NormParameters, TokensParameters } from './model.ts';
@@ -47,11 +47,7 @@ export function readParameters(
     if (operation.kind === 'linear') {
       const { name, outFeatures } = operation;
       const form = linearClass(operation, program);
-      const multipliers = {
-        codes: () => Uint32Array.from(readU16(take('linear.multipliers16'))),
-        int16: () => readU32(take('linear.multipliers32')),
-        int32: () => null,
-      }[form]();
+      const multipliers = form === 'int32' ? null : Uint32Array.from(readU16(take('linear.multipliers')));
       const bias = take('linear.bias').bytes;
       linear.set(name, {
         codes: readWeight(operation, tensors, file),

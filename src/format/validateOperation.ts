@@ -1,6 +1,6 @@
 import { FormatError } from '../io/errors.ts';
 import { accumulatorBound } from '../kernels/codes.ts';
-import type { Dyadic } from '../kernels/dyadic.ts';
+import { DYADIC_FORMS, type Dyadic, type DyadicForm } from '../kernels/dyadic.ts';
 import { checkGeluConstants } from '../kernels/geluConstants.ts';
 import { MOST_NORM_FEATURES } from '../kernels/layerNormConstants.ts';
 import { checkSoftmaxConstants } from '../kernels/softmaxConstants.ts';
@@ -115,7 +115,7 @@ function validateLinear(operation: LinearOperation, check: Check): void {
   } else {
     const { heads, columns } = check.tensor(only.tensor);
     expected(residual.tensor, { layout: 'int16', heads, rows, columns }, check);
-    checkDyadic('the residual', residual, 'int16', check);
+    checkDyadic('the residual', residual, 'term', check);
   }
 }
 
@@ -151,7 +151,7 @@ function validateProduct({ a, b, output, rescales }: ProductOperation, check: Ch
   if ((rescales === null) !== (form === 'int32')) {
     check.refuse(`an output of ${form} ${rescales ? 'takes no' : 'needs'} rescales`);
   }
-  if (rescales) checkDyadics(rescales, heads, form, check);
+  if (rescales && form !== 'int32') checkDyadics(rescales, heads, rescaleForm(form), check);
   if (!left.codes || !right.codes) return;
   const bound = accumulatorBound({ ...left.codes, depth, bBits: right.codes.bits });
   if (bound >= 2 ** 31) {
@@ -182,7 +182,7 @@ function validateLayerNorm(operation: LayerNormOperation, check: Check): void {
 function validateSoftmax({ input, output, rescales, constants }: SoftmaxOperation, check: Check): void {
   const { heads, rows, columns } = expected(input, { layout: 'int32' }, check);
   expected(output, { layout: 'left', heads, rows, columns, kind: 'twin-softmax' }, check);
-  checkDyadics(rescales, heads, 'int16', check);
+  checkDyadics(rescales, heads, 16, check);
   refusing(check, () => checkSoftmaxConstants(constants, columns));
 }
 
@@ -212,25 +212,30 @@ function refusing({ refuse }: Check, check: () => void): void {
   }
 }
 
-function checkDyadics(rescales: readonly Dyadic[], heads: number, form: OutputClass, check: Check): void {
+function checkDyadics(rescales: readonly Dyadic[], heads: number, form: DyadicForm, check: Check): void {
   if (rescales.length !== heads) check.refuse(`${rescales.length} rescales, wanted ${heads}, one a head`);
   rescales.forEach((rescale, head) => {
     checkDyadic(`head ${head}`, rescale, form, check);
   });
 }
 
-function checkDyadic(place: string, rescale: Dyadic, form: OutputClass, { refuse }: Check): void {
+function checkDyadic(place: string, rescale: Dyadic, form: DyadicForm, { refuse }: Check): void {
   const fault = dyadicFault(rescale, form);
   if (fault !== undefined) refuse(`${place}: ${fault}`);
 }
 
-/** What is wrong with a rescale to codes (15-bit multiplier, shift 17..46) or to 16 bits (31 bits, shift 1..62). */
-export function dyadicFault({ multiplier, shift }: Dyadic, form: OutputClass): string | undefined {
-  const [least, most, leastShift, mostShift] =
-    form === 'codes' ? [2 ** 14, 2 ** 15 - 1, 17, 46] : [1, 2 ** 31 - 1, 1, 62];
+/** What is wrong with a rescale; a multiplier of 15 bits has its top bit set. */
+export function dyadicFault({ multiplier, shift }: Dyadic, form: DyadicForm): string | undefined {
+  const [bits, leastShift, mostShift] = DYADIC_FORMS[form];
+  const [least, most] = [bits === 15 ? 2 ** 14 : 1, 2 ** bits - 1];
   if (!(Number.isInteger(multiplier) && multiplier >= least && multiplier <= most)) {
     return `multiplier ${multiplier}, wanted ${least}..${most}`;
   }
   if (Number.isInteger(shift) && shift >= leastShift && shift <= mostShift) return undefined;
   return `shift ${shift}, wanted ${leastShift}..${mostShift}`;
+}
+
+/** The form of the rescale that leads from an accumulator to an output. */
+export function rescaleForm(output: Exclude<OutputClass, 'int32'>): DyadicForm {
+  return output === 'codes' ? 8 : 'int16';
 }

@@ -4,7 +4,7 @@ import { largestSums } from './bounds.ts';
 import type { IntegerModel, LinearParameters, NormParameters } from './model.ts';
 import { linearClass } from './parameterTensors.ts';
 import type { IntegerProgram, LayerNormOperation, LinearOperation } from './program.ts';
-import { dyadicFault } from './validateOperation.ts';
+import { dyadicFault, rescaleForm } from './validateOperation.ts';
 
 /**
  * Throws unless the values of all parameters are in the ranges that the kernels are exact for, and no accumulator of a linear
@@ -41,7 +41,8 @@ function validateLinear(
   if (bad >= 0) refuse(`the weight scale of feature ${bad} is ${scales[bad]}, wanted a positive number`);
   const form = linearClass(operation, program);
   multipliers?.forEach((multiplier, feature) => {
-    const fault = dyadicFault({ multiplier, shift: shifts?.[feature] ?? 0 }, form);
+    if (form === 'int32') return;
+    const fault = dyadicFault({ multiplier, shift: shifts?.[feature] ?? 0 }, rescaleForm(form));
     if (fault !== undefined) refuse(`feature ${feature}: ${fault}`);
   });
   const { input, outFeatures, inFeatures } = operation;

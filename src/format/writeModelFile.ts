@@ -3,7 +3,6 @@ import { packSigned, signedWidth } from './bits.ts';
 import { manifestText, MODEL_FORMAT, MODEL_VERSION } from './manifest.ts';
 import type { IntegerModel } from './model.ts';
 import {
-  linearClass,
   tablesOf,
   tableTensor,
   vectorLengths,
@@ -70,17 +69,16 @@ type Parts = Record<VectorName, Vector[]>;
 /** The vectors of an operation, those that it has. */
 function vectorsOf(
   operation: IntegerOperation,
-  { program, linear, norms, tokens }: IntegerModel,
+  { linear, norms, tokens }: IntegerModel,
   biasBits: (name: string) => number,
 ): Partial<Record<VectorName, Vector>> {
   const { name } = operation;
   if (operation.kind === 'linear') {
     const { scales, bias, multipliers, shifts } = required(linear.get(name), operation);
-    const form = linearClass(operation, program);
     return {
       'linear.scales': scales,
       ...(bias ? { 'linear.bias': packSigned(bias, biasBits(name)) } : {}),
-      ...(multipliers ? { [form === 'codes' ? 'linear.multipliers16' : 'linear.multipliers32']: multipliers } : {}),
+      ...(multipliers ? { 'linear.multipliers': multipliers } : {}),
       ...(shifts ? { 'linear.shifts': shifts } : {}),
     };
   }

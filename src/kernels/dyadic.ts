@@ -5,19 +5,38 @@ export interface Dyadic {
 }
 
 /**
- * The nearest dyadic form of a rescale to codes of `width` bits: a 15-bit multiplier and a shift of 17..46 for 8, a 31-bit
- * multiplier and a shift of 1..62 for 16.
+ * What a rescale leads to, which bounds its shift:
+ * - `8`: an accumulator to codes
+ * - `int16`: an accumulator to 16 bits, wrong by at most 2^-16 of the value, the half of a unit at the largest
+ * - `term`: a 16-bit term of a sum to the scale of the sum
+ * - `16`: anything, with a multiplier of 31 bits
+ */
+export type DyadicForm = 8 | 16 | 'int16' | 'term';
+
+/** Bits of the multiplier, least and most shift. */
+export const DYADIC_FORMS: Readonly<
+  Record<DyadicForm, readonly [bits: number, leastShift: number, mostShift: number]>
+> = {
+  8: [15, 17, 46],
+  int16: [15, 1, 46],
+  term: [15, 1, 30],
+  16: [31, 1, 62],
+};
+
+/**
+ * The nearest dyadic number of a form.
  *
  * @throws RangeError on a ratio that has none
  */
-export function dyadic(ratio: number, width: 8 | 16): Dyadic {
-  const [bits, leastShift, mostShift] = width === 8 ? [15, 17, 46] : [31, 1, 62];
+export function dyadic(ratio: number, form: DyadicForm): Dyadic {
+  const [bits, leastShift, mostShift] = DYADIC_FORMS[form];
   let shift = bits - 1 - Math.floor(Math.log2(ratio));
   if (Math.round(ratio * 2 ** shift) < 2 ** (bits - 1)) shift++;
   if (Math.round(ratio * 2 ** shift) >= 2 ** bits) shift--;
   if (!(shift >= leastShift && shift <= mostShift)) {
     const range = `2^${bits - 1 - mostShift}..2^${bits - leastShift}`;
-    throw new RangeError(`a rescale to ${width} bits by ${ratio} is outside ${range}`);
+    const target = typeof form === 'number' ? `${form} bits` : form;
+    throw new RangeError(`a rescale to ${target} by ${ratio} is outside ${range}`);
   }
   return { multiplier: Math.round(ratio * 2 ** shift), shift };
 }

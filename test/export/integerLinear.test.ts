@@ -10,7 +10,7 @@ const base: LinearToExport = {
   input: { kind: 'uniform', bits: 8, shift: 0 },
   inputStep: 0.05,
   outputSteps: [0.1, 0.1],
-  width: 8,
+  form: 8,
 };
 
 /** The real rescale of a feature. */

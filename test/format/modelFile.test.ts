@@ -61,8 +61,7 @@ describe('a file', () => {
       'blocks.0.attn.qkv.weight': 'U8 864',
       'head.weight': 'U8 60',
       'linear.scales': 'F32 189',
-      'linear.multipliers16': 'U16 72',
-      'linear.multipliers32': 'U32 117',
+      'linear.multipliers': 'U16 189',
       'linear.shifts': 'U8 189',
       'norm.multipliers': 'I32 72',
       'norm.shifts': 'U8 72',
@@ -109,7 +108,7 @@ describe('no file is written', () => {
       withHead({ scales: head.scales.subarray(1) }),
       'linear.scales of "head" has 4 elements, wanted 5',
     ],
-    ['of a rescale that is missing', withHead({ multipliers: null }), 'tensor "linear.multipliers32" is U32 [112]'],
+    ['of a rescale that is missing', withHead({ multipliers: null }), 'tensor "linear.multipliers" is U16 [184]'],
     [
       'of a scale that is no number',
       withHead({ scales: head.scales.map(() => NaN) }),
@@ -130,7 +129,7 @@ describe('no file is written', () => {
           multipliers: new Uint32Array(72).fill(65536 + 16384),
         }),
       },
-      'linear.multipliers16 cannot hold 81920 in U16',
+      'linear.multipliers cannot hold 81920 in U16',
     ],
     [
       'of codes past the width',

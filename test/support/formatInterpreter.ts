@@ -128,8 +128,7 @@ export function interpretModelFile(file: Uint8Array, pixels: Uint8Array): bigint
       const weight = stream(bytesOf(`${name}.weight`), weightBits, true, outFeatures * inFeatures);
       const bias = biasBits > 0 ? take('linear.bias', biasBits, true, outFeatures) : [];
       const [layout] = entry((operation.outputs[0] as [string, number])[0]);
-      const [vector, width] = layout === 'int16' ? ['linear.multipliers32', 32] : ['linear.multipliers16', 16];
-      const multipliers = layout === 'int32' ? [] : take(vector, width, false, outFeatures);
+      const multipliers = layout === 'int32' ? [] : take('linear.multipliers', 16, false, outFeatures);
       const shifts = layout === 'int32' ? [] : take('linear.shifts', 8, false, outFeatures);
       for (const [target, first] of operation.outputs) {
         const [, heads, rows, columns] = entry(target);

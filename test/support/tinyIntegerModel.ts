@@ -224,7 +224,7 @@ class TinyNetwork {
           codes.set(row.map(code), feature * inFeatures);
           const unit = this.scale(input) * scale;
           bias[feature] = Math.round((0.3 * this.#normal()) / unit);
-          const rescale = dyadic(unit / this.scale(output, head), outputCodes ? 8 : 16);
+          const rescale = dyadic(unit / this.scale(output, head), outputCodes ? 8 : 'int16');
           multipliers[feature] = rescale.multiplier;
           shifts[feature] = rescale.shift;
         }
@@ -290,7 +290,7 @@ class TinyNetwork {
   }
 
   #residual(tensor: string, output: string) {
-    return { tensor, ...dyadic(this.scale(tensor) / this.scale(output), 16) };
+    return { tensor, ...dyadic(this.scale(tensor) / this.scale(output), 'term') };
   }
 
   #tensor(name: string): IntegerTensor {
