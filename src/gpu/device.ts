@@ -63,7 +63,7 @@ export async function openGpu(gpu: GPU): Promise<Gpu> {
   return new Gpu(device, describeAdapter(adapter));
 }
 
-export function describeAdapter({ info }: GPUAdapter): AdapterDescription {
+export function describeAdapter({ info }: Pick<GPUAdapter, 'info'>): AdapterDescription {
   const { vendor, architecture, description } = info;
   const software = /llvmpipe|swiftshader|lavapipe|software/i.test(`${vendor} ${architecture} ${description}`);
   return { vendor, architecture, description, software };
