@@ -8,6 +8,23 @@ fn dyadic_rescale_8(acc: i32, multiplier: u32, shift: u32) -> i32 {
   return (t + (1i << (shift - 17u))) >> (shift - 16u);
 }
 
+// The same for 16 bits: 2^14 <= multiplier < 2^15, 1 <= shift <= 46, |acc| < 2^31; a result past 2^17 may be another one past 2^17.
+// Below a shift of 17 accumulators past 2^(shift+3), whose results are past 2^17, are cut to that; the rest is split where it
+// fits: |high * multiplier| <= 2^30, and the part cut off is below the rounding bit.
+fn dyadic_rescale_int16(acc: i32, multiplier: u32, shift: u32) -> i32 {
+  let split = select(select(16u, 8u, shift < 17u), 0u, shift < 13u);
+  let limit = select(2147483647i, 8i << shift, shift < 17u);
+  let x = clamp(acc, -limit, limit);
+  let low = u32(x) & ((1u << split) - 1u);
+  let t = (x >> split) * i32(multiplier) + i32((low * multiplier) >> split);
+  return (t + (1i << (shift - split - 1u))) >> (shift - split);
+}
+
+// The same for a term x of 16 bits: 2^14 <= multiplier < 2^15, 14 <= shift <= 30; |result| <= 2^16.
+fn dyadic_rescale_term(x: i32, multiplier: u32, shift: u32) -> i32 {
+  return (x * i32(multiplier) + (1i << (shift - 1u))) >> shift; // at most 2^30 + 2^29
+}
+
 // The same with multiplier < 2^31 and 1 <= shift <= 62, saturated to 32 bits.
 fn dyadic_rescale_16(acc: i32, multiplier: u32, shift: u32) -> i32 {
   let low = u32(acc) & 0xffffu;

@@ -13,9 +13,10 @@ fn rescaled_code(acc: i32, dyadic: vec2<u32>) -> i32 {
 }
 
 fn rescaled_16(acc: i32, dyadic: vec2<u32>, left: i32) -> i32 {
-  var value = dyadic_rescale_16(acc, dyadic.x, dyadic.y);
+  var value = dyadic_rescale_int16(acc, dyadic.x, dyadic.y);
   if (HAS_RESIDUAL == 1u) {
-    value = saturating_add_16(value, dyadic_rescale_16(left, params.residual_multiplier, params.residual_shift));
+    let term = dyadic_rescale_term(left, params.residual_multiplier, params.residual_shift);
+    value = clamp(value + term, -32768i, 32767i); // a value past 2^17 stays past 2^15
   }
   return clamp(value, params.qmin, params.qmax);
 }

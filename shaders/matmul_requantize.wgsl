@@ -12,8 +12,8 @@
 // acc = sum over depth of decode(a) * b + bias, codes of A by A_KIND as in matmul_codes; what is written by OUTPUT:
 //   0  codes, four columns of a row in a word:  R = row, C = column / 4; clamp(rescale_8(acc), qmin, qmax)
 //   1  codes, four rows of a column in a word:  R = row / 4, C = column; the same
-//   2  16-bit, two columns of a row in a word:  R = row, C = column / 2; clamp(rescale_16(acc), qmin, qmax), and with HAS_RESIDUAL
-//      1 clamp(saturate(rescale_16(acc) + rescale_16(residual; residual_multiplier, residual_shift)), qmin, qmax)
+//   2  16-bit, two columns of a row in a word:  R = row, C = column / 2; clamp(rescale_int16(acc), qmin, qmax), and with HAS_RESIDUAL
+//      1 clamp(saturate(rescale_int16(acc) + rescale_term(residual; residual_multiplier, residual_shift)), qmin, qmax)
 //   3  acc itself:                              R = row, C = column
 // Places of a word past the last row or column are 0. Bit-exact while |acc| < 2^31: uniform codes 2^(A_BITS-1) * depth *
 // 2^(w-1) + |bias|, twin codes 2^shift * (2^(A_BITS-1) - 1) * depth * 2^(w-1) + |bias|, w the bits of B, or what the exact row

@@ -116,7 +116,7 @@ const CHECKED_ROWS = 16;
 /** A rescale that spreads sums of random codes over most of what the output holds. */
 function rescales({ depth, columns, aKind, layout }: Product, shift: number) {
   const deviationOfA = aKind === 'uniform' ? 74 : 74 * 2 ** (shift - 0.5);
-  const [width, spread] = layout === 'int16' ? ([16, 12_000] as const) : ([8, 50] as const);
-  const rescale = dyadic(spread / (deviationOfA * 74 * Math.sqrt(depth)), width);
+  const [form, spread] = layout === 'int16' ? (['int16', 12_000] as const) : ([8, 50] as const);
+  const rescale = dyadic(spread / (deviationOfA * 74 * Math.sqrt(depth)), form);
   return new Array(columns).fill(rescale) as (typeof rescale)[];
 }

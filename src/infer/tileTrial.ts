@@ -30,7 +30,7 @@ function operands({ images, heads, rows, depth, columns }: Sizes, type: Requanti
     );
   const last = 0xffffffff >>> (8 * (4 * words - depth)); // codes past the depth are 0
   const ratios = Array.from({ length: columns }, (_, i) =>
-    dyadic((1 + (i % 7)) * (type === 'int16' ? 1e-3 : 1e-5), type === 'int16' ? 16 : 8),
+    dyadic((1 + (i % 7)) * (type === 'int16' ? 1e-3 : 1e-5), type === 'int16' ? 'int16' : 8),
   );
   return {
     a: arbitrary(images * heads * rows * words, 1).map((word, i) =>

@@ -8,7 +8,7 @@ export interface Dyadic {
  * What a rescale leads to, which bounds its shift:
  * - `8`: an accumulator to codes
  * - `int16`: an accumulator to 16 bits, wrong by at most 2^-16 of the value, the half of a unit at the largest
- * - `term`: a 16-bit term of a sum to the scale of the sum
+ * - `term`: a 16-bit term of a sum to the scale of the sum, by less than 2
  * - `16`: anything, with a multiplier of 31 bits
  */
 export type DyadicForm = 8 | 16 | 'int16' | 'term';
@@ -19,7 +19,7 @@ export const DYADIC_FORMS: Readonly<
 > = {
   8: [15, 17, 46],
   int16: [15, 1, 46],
-  term: [15, 1, 30],
+  term: [15, 14, 30],
   16: [31, 1, 62],
 };
 
@@ -39,6 +39,18 @@ export function dyadic(ratio: number, form: DyadicForm): Dyadic {
     throw new RangeError(`a rescale to ${target} by ${ratio} is outside ${range}`);
   }
   return { multiplier: Math.round(ratio * 2 ** shift), shift };
+}
+
+/** @throws RangeError unless `dyadic` is of the form */
+export function checkDyadic(name: string, { multiplier, shift }: Dyadic, form: DyadicForm): void {
+  const [bits, leastShift, mostShift] = DYADIC_FORMS[form];
+  const least = bits === 15 ? 2 ** 14 : 1;
+  if (!Number.isInteger(multiplier) || multiplier < least || multiplier >= 2 ** bits) {
+    throw new RangeError(`multiplier of ${name} must be an integer in ${least}..${2 ** bits - 1}, got ${multiplier}`);
+  }
+  if (!Number.isInteger(shift) || shift < leastShift || shift > mostShift) {
+    throw new RangeError(`shift of ${name} must be an integer in ${leastShift}..${mostShift}, got ${shift}`);
+  }
 }
 
 /**

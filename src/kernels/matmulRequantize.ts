@@ -14,8 +14,7 @@ import {
   type CodeKind,
   type RowView,
 } from './codes.ts';
-import type { Dyadic } from './dyadic.ts';
-import { checkDyadic16 } from './int16.ts';
+import { checkDyadic, type Dyadic } from './dyadic.ts';
 import { matmulRequantizeSubgroupsKernel } from './matmulRequantizeSubgroups.ts';
 import { matmulRequantizeWorkgroupKernel } from './matmulRequantizeWorkgroup.ts';
 import { checkVariant, plainVariant, tileOf, type MatmulVariant } from './matmulVariant.ts';
@@ -80,7 +79,7 @@ export interface MatmulRequantizeParams {
   /** Inclusive bounds of codes and of int16. Default -128..127 and -32768..32767. */
   readonly qmin?: number;
   readonly qmax?: number;
-  /** How the residual is rescaled before it is added. */
+  /** How the residual is rescaled before it is added: form `term` of `dyadic`. */
   readonly residual?: Dyadic & { readonly offset: number };
   /** The tile; the result does not depend on it. Default the plain one. */
   readonly variant?: MatmulVariant;
@@ -212,7 +211,7 @@ function checked(buffers: MatmulRequantizeBuffers, params: MatmulRequantizeParam
     throw new RangeError(`a residual is a buffer with its rescale and an int16 output, got ${output.type}`);
   }
   if (buffers.residual && residual) {
-    checkDyadic16('residual', residual);
+    checkDyadic('residual', residual, 'term');
     checkIntegers({ 'offset of residual': residual.offset }, 0);
     const view = { ...output.view, offset: residual.offset };
     checkRoom('residual', buffers.residual, outputExtent({ ...output, view }, params));

@@ -132,7 +132,7 @@ describe('a member', () => {
     ],
     [block('attn.proj', 'residual', 1), 0, '.residual[1] is 0, wanted a number in 1..2147483647'],
     [block('attn.proj', 'residual', 2), 0, '.residual[2] is 0, wanted a number in 1..62'],
-    [block('attn.proj', 'residual', 2), 31, 'the residual: shift 31, wanted 1..30'],
+    [block('attn.proj', 'residual', 2), 31, 'the residual: shift 31, wanted 14..30'],
     [block('attn.proj', 'residual', 1), 2 ** 15, 'the residual: multiplier 32768, wanted 16384..32767'],
     [tensor('logits', 0), 'float', 'manifest.tensors.logits[0] is "float", wanted one of pixels, left'],
     [tensor('logits', 3), 0, 'manifest.tensors.logits[3] is 0, wanted a number in 1..1048576'],

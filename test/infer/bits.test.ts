@@ -87,8 +87,8 @@ describe('planted extremes', () => {
   });
 
   test('the same accumulators rescaled into a saturated residual', async () => {
-    const one = { multiplier: 2 ** 30, shift: 30 };
-    const small = { multiplier: 2 ** 30, shift: 46 }; // 2^31 becomes 2^15, past the last int16
+    const one = { multiplier: 2 ** 14, shift: 14 };
+    const small = { multiplier: 2 ** 14, shift: 30 }; // 2^31 becomes 2^15, past the last int16
     for (const rescale of [one, small]) {
       const program: IntegerProgram = {
         ...{ input: 'pixels', output: 'sum' },

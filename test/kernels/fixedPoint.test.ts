@@ -84,6 +84,36 @@ test.each([8, 16] as const)('rescaling to %i bits is exact for every accumulator
   );
 });
 
+test('rescaling to int16 is exact up to 2^17 and past it beyond, for every accumulator and shift', async () => {
+  const all = triples(rescaleArguments('int16'), 9, 40_000).filter(([acc = 0]) => acc !== -(2 ** 31));
+  const around = all.map(([acc = 0, multiplier = 0, shift = 0]) => {
+    return [Math.round((acc / 2 ** 31) * 2 ** Math.min(31, shift + 5)), multiplier, shift];
+  });
+  const cut = (x: bigint) => (x < -131072n ? -131072n : x > 131072n ? 131072n : x);
+  const call = signed('clamp(dyadic_rescale_int16(i32(a), b, c), -131072i, 131072i)');
+  await expectAnswers(call, [...all, ...around], (acc = 0, multiplier = 0, shift = 0) =>
+    cut(rescaleOracle(acc, multiplier, shift)),
+  );
+});
+
+test('rescaling a term is exact for every 16-bit integer', async () => {
+  const all = Array.from({ length: 17 }, (_, i) => 14 + i).flatMap((shift) =>
+    triples(
+      fc.tuple(fc.integer({ min: -32768, max: 32767 }), fc.integer({ min: 2 ** 14, max: 2 ** 15 - 1 })),
+      shift,
+      2000,
+    )
+      .concat([
+        [-32768, 32767, 0],
+        [32767, 32767, 0],
+      ])
+      .map(([x = 0, multiplier = 0]) => [x, multiplier, shift]),
+  );
+  await expectAnswers(signed('dyadic_rescale_term(i32(a), b, c)'), all, (x = 0, multiplier = 0, shift = 0) =>
+    rescaleOracle(x, multiplier, shift),
+  );
+});
+
 test('rescaling to 8 bits is exact for every accumulator of 16 bits at a shift that ties', async () => {
   const all = Array.from({ length: 2 ** 16 }, (_, i) => [i - 2 ** 15, 2 ** 14 + 2 ** 11, 20]);
   await expectAnswers(signed('dyadic_rescale_8(i32(a), b, c)'), all, (acc = 0, multiplier = 0, shift = 0) =>

@@ -131,14 +131,14 @@ test('a residual saturates instead of wrapping, and ties go toward +infinity', a
   const sums = {
     ...data,
     a: packRowMajor(new Int8Array(4), 4, 1),
-    rescale: packDyadics(Array(4).fill(dyadic(0.5, 16))),
+    rescale: packDyadics(Array(4).fill(dyadic(0.5, 'int16'))),
   };
   const bias = Int32Array.of(65_535, -65_537, 2 ** 31 - 1, -3);
   const residual = packInt16(
     Int16Array.from({ length: 20 }, (_, i) => (i < 4 ? 99 : i < 12 ? 32767 : -32768)),
     4,
   );
-  const y = await expectTwin({ ...params, residual: { ...dyadic(1, 16), offset: 2 } }, { ...sums, bias, residual });
+  const y = await expectTwin({ ...params, residual: { ...dyadic(1, 'term'), offset: 2 } }, { ...sums, bias, residual });
   expect([...new Int16Array(y.buffer).subarray(0, 4)]).toEqual([32767, -1, 32767, 32766]);
   expect([...new Int16Array(y.buffer).subarray(8, 12)]).toEqual([0, -32768, 32767, -32768]);
 });

@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import { DYADIC_FORMS, type DyadicForm } from '../../src/kernels/dyadic.ts';
 
 /** `(acc * multiplier + 2^(shift-1)) >> shift` in big integers, saturated to 32 bits. */
 export function rescaleOracle(acc: number, multiplier: number, shift: number): bigint {
@@ -8,8 +9,8 @@ export function rescaleOracle(acc: number, multiplier: number, shift: number): b
 }
 
 /** Accumulators, multipliers and shifts of every size: extremes, rounding ties and their neighbours, and all the rest. */
-export function rescaleArguments(width: 8 | 16): fc.Arbitrary<readonly [number, number, number]> {
-  const [bits, leastShift, mostShift] = width === 8 ? [15, 17, 46] : [31, 1, 62];
+export function rescaleArguments(form: DyadicForm): fc.Arbitrary<readonly [number, number, number]> {
+  const [bits, leastShift, mostShift] = DYADIC_FORMS[form];
   const multipliers = fc.oneof(
     fc.integer({ min: 2 ** (bits - 1), max: 2 ** bits - 1 }),
     fc.constantFrom(2 ** (bits - 1), 2 ** bits - 1, 2 ** (bits - 1) + 1),

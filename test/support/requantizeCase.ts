@@ -44,7 +44,7 @@ export function requantizeCase(shape: RequantizeCase): { params: MatmulRequantiz
   const deviation = 74 * Math.sqrt(depth) * (aKind === 'uniform' ? 74 : 64 * 2 ** shift);
   const largest = (wide ? 12_000 : 50) / deviation;
   const ratio = () => Math.min(largest * (0.5 + next()), wide ? 1 : 0.249);
-  const dyadics = Array.from({ length: perHead ? heads : heads * columns }, () => dyadic(ratio(), wide ? 16 : 8));
+  const dyadics = Array.from({ length: perHead ? heads : heads * columns }, () => dyadic(ratio(), wide ? 'int16' : 8));
   const bias = Int32Array.from({ length: heads * columns }, () => Math.round((next() - 0.5) * deviation));
   const residual = packInt16(randomInt16(batch * rows * columns, next), columns);
   return {
@@ -61,7 +61,7 @@ export function requantizeCase(shape: RequantizeCase): { params: MatmulRequantiz
       bias: { offset: 0, headStride: columns },
       rescale: { offset: 0, headStride: perHead ? 1 : columns, columnStride: perHead ? 0 : 1 },
       output,
-      ...(withResidual ? { residual: { ...dyadic(0.8, 16), offset: 0 } } : {}),
+      ...(withResidual ? { residual: { ...dyadic(0.8, 'term'), offset: 0 } } : {}),
     },
     data: {
       a: packRowMajor(codesA, rows, depth),
