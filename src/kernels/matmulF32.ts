@@ -1,5 +1,7 @@
 import wgsl from '../../shaders/matmul_f32.wgsl?raw';
 import { prepare, type Dispatch, type Grid, type Kernel } from '../gpu/kernel.ts';
+import { matmulF32SubgroupsKernel } from './matmulF32Subgroups.ts';
+import { hasSubgroupsOfFour } from './scoreElementwiseSubgroups.ts';
 import { requireSizes } from './sizes.ts';
 
 export const matmulF32Kernel = {
@@ -53,8 +55,17 @@ export interface MatmulShape {
   readonly c: StridedMatrix;
 }
 
+/** Which kernel makes the product; both give the same bits on an adapter. */
+export type MatmulF32Kind = 'plain' | 'subgroups';
+
+/** Whether `device` can run the product with rows shared by subgroups: by features and shape alone, never by a measurement. */
+export function canShareRows(device: GPUDevice, { a }: Pick<MatmulShape, 'a'>): boolean {
+  return hasSubgroupsOfFour(device) && readsInFours(a);
+}
+
 const ROWS_PER_LANE = 8;
 const COLUMNS_PER_LANE = 4;
+const COLUMNS_PER_SHARING_LANE = 2;
 
 /**
  * Prepares a batched strided f32 product, K summed in index order.
@@ -69,14 +80,19 @@ export async function matmulF32(
   device: GPUDevice,
   buffers: { readonly a: GPUBuffer; readonly b: GPUBuffer; readonly bias: GPUBuffer | null; readonly c: GPUBuffer },
   shape: MatmulShape,
+  kind: MatmulF32Kind = shape.rows >= 8 && canShareRows(device, shape) ? 'subgroups' : 'plain',
 ): Promise<Dispatch> {
   const { rows, columns, depth, heads, images, a, b, c } = shape;
   requireSizes({ rows, columns, depth, heads, images });
   if (c.columnStride !== 1)
     throw new RangeError(`columns of the result must be contiguous, got stride ${c.columnStride}`);
-  const workgroupSize = lanesFor(columns);
+  if (kind === 'subgroups' && !canShareRows(device, shape)) {
+    throw new RangeError('rows are shared by subgroups of at least 4 lanes, and A must be readable in fours');
+  }
+  const workgroupSize = kind === 'plain' ? lanesFor(columns) : 32;
+  const columnsPerLane = kind === 'plain' ? COLUMNS_PER_LANE : COLUMNS_PER_SHARING_LANE;
   const tiles =
-    Math.ceil(columns / (COLUMNS_PER_LANE * workgroupSize)) * Math.ceil(rows / ROWS_PER_LANE) * images * heads;
+    Math.ceil(columns / (columnsPerLane * workgroupSize)) * Math.ceil(rows / ROWS_PER_LANE) * images * heads;
   const params = {
     rows,
     columns,
@@ -99,14 +115,15 @@ export async function matmulF32(
     c_inner: c.innerStride,
     c_row: c.rowStride,
   };
-  return prepare(
-    device,
-    matmulF32Kernel,
-    { a: buffers.a, b: buffers.b, bias: buffers.bias ?? buffers.b, c: buffers.c },
-    params,
-    foldTiles(tiles, device.limits.maxComputeWorkgroupsPerDimension),
-    { WORKGROUP_SIZE: workgroupSize, VECTOR_A: readsInFours(a) ? 1 : 0 },
-  );
+  const bound = { a: buffers.a, b: buffers.b, bias: buffers.bias ?? buffers.b, c: buffers.c };
+  const grid = foldTiles(tiles, device.limits.maxComputeWorkgroupsPerDimension);
+  if (kind === 'subgroups') {
+    return prepare(device, matmulF32SubgroupsKernel, bound, params, grid, { WORKGROUP_SIZE: workgroupSize });
+  }
+  return prepare(device, matmulF32Kernel, bound, params, grid, {
+    WORKGROUP_SIZE: workgroupSize,
+    VECTOR_A: readsInFours(a) ? 1 : 0,
+  });
 }
 
 /**
