@@ -5,7 +5,9 @@ import { geluBackwardF32, geluBackwardF32Kernel } from '../kernels/geluBackwardF
 import { geluF32, geluF32Kernel } from '../kernels/geluF32.ts';
 import { layerNormBackwardF32, layerNormBackwardF32Kernel } from '../kernels/layerNormBackwardF32.ts';
 import { layerNormF32, layerNormF32Kernel } from '../kernels/layerNormF32.ts';
-import { denseMatrix, matmulF32, matmulF32Kernel, transposed } from '../kernels/matmulF32.ts';
+import { denseMatrix, matmulF32, matmulF32Kernel, transposed, type MatmulF32Kind } from '../kernels/matmulF32.ts';
+import { matmulF32SubgroupsKernel } from '../kernels/matmulF32Subgroups.ts';
+import { hasSubgroupsOfFour } from '../kernels/scoreElementwiseSubgroups.ts';
 import { softmaxBackwardF32, softmaxBackwardF32Kernel } from '../kernels/softmaxBackwardF32.ts';
 import { softmaxF32, softmaxF32Kernel } from '../kernels/softmaxF32.ts';
 import { addF32Reference } from '../reference/addF32.ts';
@@ -28,7 +30,7 @@ const COUNT = ROWS * COLUMNS;
 const EPSILON = 1e-6;
 
 /** The float forward and backward kernels; the bounds are those of their tests. */
-export function floatCases(): SelfTestCase[] {
+export function floatCases(device: GPUDevice): SelfTestCase[] {
   const x = noise(COUNT, 1, 4);
   const y = noise(COUNT, 2);
   const gain = noise(COLUMNS, 3).map((v) => v + 1.5);
@@ -70,14 +72,17 @@ export function floatCases(): SelfTestCase[] {
       1e-11,
       (device, buffers, dx) => layerNormBackwardF32(device, { ...buffers, dx }, norm),
     ),
-    matmulCase(),
+    matmulCase('plain'),
+    ...(hasSubgroupsOfFour(device) ? [matmulCase('subgroups')] : []),
     tokensCase(),
     copyCase(x),
   ];
 }
 
-function matmulCase(): SelfTestCase {
-  const a = noise(ROWS * DEPTH, 5);
+/** Rows of A are padded to whole groups of four, as the kernel that shares them wants them. */
+function matmulCase(kind: MatmulF32Kind): SelfTestCase {
+  const rowStride = 4 * Math.ceil(DEPTH / 4);
+  const a = noise(ROWS * rowStride, 5);
   const b = noise(COLUMNS * DEPTH, 6);
   const bias = noise(COLUMNS, 7);
   const shape = {
@@ -86,14 +91,15 @@ function matmulCase(): SelfTestCase {
     depth: DEPTH,
     heads: 1,
     images: 1,
-    a: denseMatrix(ROWS, DEPTH),
+    a: denseMatrix(ROWS, rowStride),
     b: transposed(denseMatrix(COLUMNS, DEPTH)),
     c: denseMatrix(ROWS, COLUMNS),
   };
   const expected = new Float32Array(COUNT);
   matmulF32Reference(a, b, bias, expected, shape);
-  return floatCase(matmulF32Kernel.name, { a, b, bias }, expected, 1e-12, (device, buffers, c) =>
-    matmulF32(device, { ...buffers, c }, shape),
+  const { name } = kind === 'plain' ? matmulF32Kernel : matmulF32SubgroupsKernel;
+  return floatCase(name, { a, b, bias }, expected, 1e-12, (device, buffers, c) =>
+    matmulF32(device, { ...buffers, c }, shape, kind),
   );
 }
 

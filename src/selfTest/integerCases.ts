@@ -4,6 +4,9 @@ import { dyadic, packDyadics } from '../kernels/dyadic.ts';
 import { intLayerNorm, intLayerNormKernel } from '../kernels/intLayerNorm.ts';
 import { layerNormConstants, type IntLayerNormForm } from '../kernels/layerNormConstants.ts';
 import { matmulRequantize, matmulRequantizeKernel } from '../kernels/matmulRequantize.ts';
+import { matmulRequantizeSubgroupsKernel } from '../kernels/matmulRequantizeSubgroups.ts';
+import { matmulRequantizeWorkgroupKernel } from '../kernels/matmulRequantizeWorkgroup.ts';
+import { matmulVariants, type MatmulVariant } from '../kernels/matmulVariant.ts';
 import { patchCodes, patchCodesKernel } from '../kernels/patchCodes.ts';
 import { denseOutput, outputExtent, type DenseLayout } from '../kernels/requantizedLayout.ts';
 import { assembleTokensI16Reference } from '../reference/assembleTokensI16.ts';
@@ -20,13 +23,9 @@ const FEATURES = 67;
 const DEPTH = 21;
 
 /** The integer-only kernels of the linear path: sums, tokens, products that rescale themselves, layer norm. */
-export function integerCases(): SelfTestCase[] {
+export function integerCases(device: GPUDevice): SelfTestCase[] {
   return [
-    productCase('left'),
-    productCase('right'),
-    productCase('right-transposed'),
-    productCase('int16'),
-    productCase('int32'),
+    ...productVariants(device).flatMap((variant) => LAYOUTS.map((layout) => productCase(layout, variant))),
     normCase('fixed'),
     normCase('published'),
     tokensCase(),
@@ -41,12 +40,25 @@ function int16(count: number, seed: number): Int16Array {
   return Int16Array.from(integers(count, seed, -32768, 32767));
 }
 
+const LAYOUTS: readonly DenseLayout[] = ['left', 'right', 'right-transposed', 'int16', 'int32'];
+
+/** The last variant of each style that `device` can run: the largest tile, and the most lanes that share rows. */
+function productVariants(device: GPUDevice): MatmulVariant[] {
+  return [...new Map(matmulVariants(device).map((variant) => [variant.style, variant])).values()];
+}
+
+const PRODUCT_KERNELS = {
+  plain: matmulRequantizeKernel.name,
+  subgroups: matmulRequantizeSubgroupsKernel.name,
+  workgroup: matmulRequantizeWorkgroupKernel.name,
+};
+
 /** Twin codes with a rescale and a bias for each column; 16-bit results with a residual. */
-function productCase(layout: DenseLayout): SelfTestCase {
+function productCase(layout: DenseLayout, variant: MatmulVariant): SelfTestCase {
   const matrix = { images: 1, heads: 1, rows: ROWS, columns: FEATURES };
   const output = denseOutput(layout, matrix);
   const wide = layout === 'int16';
-  const shape = { ...matrix, depth: DEPTH, aKind: 'twin-gelu', aBits: 8, shift: 7, output } as const;
+  const shape = { ...matrix, depth: DEPTH, aKind: 'twin-gelu', aBits: 8, shift: 7, output, variant } as const;
   const params = { ...shape, ...(wide && { residual: { ...dyadic(0.8, 'term'), offset: 0 } }) };
   const ratios = integers(FEATURES, 3, 1, 1000).map((n) => dyadic(n * (wide ? 1e-5 : 1e-7), wide ? 'int16' : 8));
   const inputs = {
@@ -63,7 +75,7 @@ function productCase(layout: DenseLayout): SelfTestCase {
   });
   matmulRequantizeReference({ ...inputs, ...optional(inputs), y }, params);
   return exactCase(
-    matmulRequantizeKernel.name,
+    PRODUCT_KERNELS[variant.style],
     inputs,
     y,
     (device, buffers, out) => matmulRequantize(device, { ...buffers, ...optional(buffers), y: out }, params),

@@ -23,7 +23,13 @@ export interface SelfTestResult {
 
 /** Every case of the self-test; together they cover every kernel that `device` can run. */
 export function selfTestCases(device: GPUDevice): SelfTestCase[] {
-  return [...floatCases(), ...quantizeCases(), ...productCases(device), ...integerCases(), ...nonlinearCases()];
+  return [
+    ...floatCases(device),
+    ...quantizeCases(),
+    ...productCases(device),
+    ...integerCases(device),
+    ...nonlinearCases(),
+  ];
 }
 
 /**
