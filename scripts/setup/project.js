@@ -19,6 +19,7 @@ export const SOURCES = [
   'tsconfig.build.json',
   'vite.config.ts',
   'scripts/build.js',
+  'scripts/bareShaders.js',
 ];
 export const BUILD_RECORD = path.join(ROOT, 'dist/.twinshift-build.json');
 /** Without these the build is not usable, whatever its record says. */
