@@ -28,16 +28,15 @@ export function bareShaders(texts) {
 }
 
 /**
- * A WGSL text without comments, indentation and the spaces that separate no tokens. Lines stay, so that a compiler's message
- * names those of the file.
+ * A WGSL text without comments and the spaces and line breaks that separate no tokens.
  *
  * @param {string} wgsl without block comments
  */
 export function bareShader(wgsl) {
   return wgsl
-    .replace(/[ \t]*\/\/.*$/gm, '')
-    .replace(/^[ \t]+/gm, '')
-    .replace(/(?<=(\S))[ \t]+(?=(\S))/g, (_space, before, after) =>
+    .replace(/\/\/.*$/gm, '')
+    .trim()
+    .replace(/(?<=(\S))\s+(?=(\S))/g, (_space, before, after) =>
       JOINED.some((joined) => joined.test(`${before}${after}`)) ? ' ' : '',
     );
 }
