@@ -4,6 +4,7 @@ import { writeModelFile } from '../../src/format/writeModelFile.ts';
 import { createReferenceEngine } from '../../src/infer/referenceEngine.ts';
 import { runInChromium } from '../support/browserSession.ts';
 import { random } from '../support/codes.ts';
+import { crcOf, SAMPLE_CRC, SAMPLE_IMAGES, sampleIntegers } from '../support/sampleIntegers.ts';
 import { tinyIntegerModel } from '../support/tinyIntegerModel.ts';
 
 const pixelsOf = ({ preprocessing: { width, height } }: IntegerModel, batch: number): Uint8Array => {
@@ -21,4 +22,9 @@ test.each([
   const expected = await createReferenceEngine(bytes).run(pixels, 3);
   expect(new Set(expected).size).toBeGreaterThan(3);
   expect(await runInChromium(bytes, pixels, 3)).toEqual(expected);
+});
+
+test('a page of headless Chromium gives the committed logits of the sample', async () => {
+  const { bytes, pixels } = await sampleIntegers();
+  expect(crcOf(await runInChromium(bytes, pixels, SAMPLE_IMAGES))).toBe(SAMPLE_CRC);
 });

@@ -1,0 +1,17 @@
+import { expect, test } from 'vitest';
+import { createSession } from '../../src/infer/session.ts';
+import { useGpu } from '../support/device.ts';
+import { crcOf, SAMPLE_CRC, SAMPLE_IMAGES, sampleIntegers } from '../support/sampleIntegers.ts';
+
+const shared = useGpu();
+
+test.each([
+  ['measured tiles', {}],
+  ['plain tiles', { tiles: 'plain' }],
+  ['one image at a time', { maxBatch: 1 }],
+] as const)('the sample gives the committed logits: %s', async (_name, options) => {
+  const { bytes, pixels } = await sampleIntegers();
+  const session = await createSession(shared.device, bytes, options);
+  expect(crcOf(await session.run(pixels, SAMPLE_IMAGES))).toBe(SAMPLE_CRC);
+  session.destroy();
+});

@@ -1,0 +1,8 @@
+import { expect, test } from 'vitest';
+import { createReferenceEngine } from '../../src/infer/referenceEngine.ts';
+import { crcOf, SAMPLE_CRC, SAMPLE_IMAGES, sampleIntegers } from '../support/sampleIntegers.ts';
+
+test('the sample gives the committed logits without a GPU', async () => {
+  const { bytes, pixels } = await sampleIntegers();
+  expect(crcOf(await createReferenceEngine(bytes).run(pixels, SAMPLE_IMAGES))).toBe(SAMPLE_CRC);
+});

@@ -1,0 +1,35 @@
+import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { crc32 } from 'node:zlib';
+import { readModelFile } from '../../src/format/readModelFile.ts';
+import type { Model } from '../../src/model/load.ts';
+import { sampleImages, sampleModel } from './sample.ts';
+
+/** Images of the sample that the committed logits are of. */
+export const SAMPLE_IMAGES = 16;
+
+/**
+ * CRC-32 of the logits i32 `[16][16]`, little endian, of the first 16 evaluation images. The file was made by `twinshift quantize
+ * models/sample --images models/sample/calib` on lavapipe; every engine on every adapter gives these bytes.
+ */
+export const SAMPLE_CRC = 'bce55e8d';
+
+/** The committed integer model of the sample, and its images. */
+export async function sampleIntegers(): Promise<{ bytes: Uint8Array; pixels: Uint8Array }> {
+  const path = fileURLToPath(new URL('../golden/integer/sample-w8a8.twinshift.safetensors', import.meta.url));
+  const bytes = new Uint8Array(await readFile(path));
+  const model: Model = await sampleModel();
+  if (readModelFile(bytes, path).provenance.weightsSha256 !== model.weightsSha256) {
+    throw new Error(`${path} was not made from models/sample; quantize the sample again and commit its file and CRC`);
+  }
+  const images = await sampleImages(model, 'eval', SAMPLE_IMAGES);
+  const pixels = new Uint8Array(images.reduce((sum, { rgb }) => sum + rgb.length, 0));
+  images.forEach(({ rgb }, i) => pixels.set(rgb, i * rgb.length));
+  return { bytes, pixels };
+}
+
+export function crcOf(logits: Int32Array): string {
+  return crc32(new Uint8Array(logits.buffer, logits.byteOffset, logits.byteLength))
+    .toString(16)
+    .padStart(8, '0');
+}
