@@ -8,8 +8,9 @@ import os from 'node:os';
 import path from 'node:path';
 import { crc32 } from 'node:zlib';
 import { driverEnvironment, driverFile } from '../scripts/setup/drivers.js';
-import { calibrate, type CalibrationImage, type CalibrationResult } from '../src/calibrate/calibrate.ts';
+import { calibrate, type CalibrationImage } from '../src/calibrate/calibrate.ts';
 import { calibrationOptions, type CalibrationOverrides } from '../src/calibrate/options.ts';
+import type { Recipe } from '../src/calibrate/recipe.ts';
 import { recipeText } from '../src/calibrate/recipeText.ts';
 import { quantizedWeightsFile } from '../src/calibrate/weightsFile.ts';
 import { compareLogits, type Comparison } from '../src/evaluate/compare.ts';
@@ -22,6 +23,7 @@ import { concatenateBytes } from './support/concatenateBytes.ts';
 import type { Model } from '../src/model/load.ts';
 import { loadModelFolder } from '../src/node/modelFolder.ts';
 import { openNodeGpu } from '../src/node/openGpu.ts';
+import { loadRecipeFolder } from '../src/node/recipeFolder.ts';
 import { createFloatRunner, createSimulation } from '../src/simulate/simulate.ts';
 import { runInChromium } from '../test/support/browserSession.ts';
 import { labelledImages, realData, SAMPLE } from './support/data.ts';
@@ -35,40 +37,90 @@ interface Photos {
   readonly labels: readonly number[];
 }
 
-/** A model that was calibrated and exported, with all that is compared with it. */
+/** A model with its recipe and model file, with all that is compared with it. */
 interface Exported {
   readonly model: Model;
-  readonly result: CalibrationResult;
+  readonly recipe: Recipe;
   readonly weights: Uint8Array;
   readonly bytes: Uint8Array;
 }
 
-async function main(): Promise<number> {
+/** What a section works with; models are calibrated when a section first asks for them. */
+interface Bench {
+  readonly gpu: Gpu;
+  readonly tiny: () => Promise<Exported>;
+  readonly hard: () => Promise<Exported>;
+  readonly few: () => Promise<readonly CalibrationImage[]>;
+  /** Evaluation photos as preprocessed for a model. */
+  readonly photos: (model: Model) => Promise<Photos>;
+}
+
+const SECTIONS: Readonly<Record<string, (bench: Bench) => Promise<number>>> = {
+  size: async ({ gpu, tiny, few }) => checkSize(gpu, await tiny(), await few()),
+  accuracy: async ({ gpu, tiny, photos }) => {
+    const exported = await tiny();
+    return checkAccuracy(gpu, exported, await photos(exported.model));
+  },
+  bits: async ({ gpu, tiny, photos }) => {
+    const { model, bytes } = await tiny();
+    return checkBits(gpu, bytes, (await photos(model)).images.slice(0, 16));
+  },
+  outliers: async ({ gpu, hard, photos }) => {
+    const exported = await hard();
+    return checkOutliers(gpu, exported, await photos(exported.model));
+  },
+  planted: async ({ gpu }) => checkPlanted(gpu),
+  nonlinear: async ({ gpu, tiny, photos }) => {
+    const exported = await tiny();
+    return printNonlinear(gpu, exported, await photos(exported.model));
+  },
+};
+
+const USAGE = `usage: node dist/bench/integerAcceptance.js [--recipes <folder>] [${Object.keys(SECTIONS).join('|')} ...]
+  --recipes  folder with recipes deit-w8a8 and vit-w8a8 that "twinshift quantize" wrote; without it they are made`;
+
+async function main(args: readonly string[]): Promise<number> {
+  const given = args[0] === '--recipes' ? args[1] : undefined;
+  const names = given === undefined ? args : args.slice(2);
+  const unknown = names.filter((name) => !(name in SECTIONS));
   const data = realData();
-  if (data === undefined) {
-    console.error('acceptance needs the real models and photos: set TWINSHIFT_DATA to their folder');
+  if (unknown.length > 0 || data === undefined) {
+    console.error(data === undefined ? 'set TWINSHIFT_DATA to the folder of the real models and photos' : USAGE);
     return 2;
   }
   const { gpu, close } = await openNodeGpu();
   try {
     console.log(`\n# Integer-only inference on ${gpu.adapter.description}`);
-    const tiny = await loadModelFolder(`${data}/deit-tiny-patch16-224`);
-    const vit = await loadModelFolder(`${data}/vit-tiny-augreg`);
-    const photos = async (set: string, model: Model) => labelledImages(`${data}/imagenet-sample/${set}`, model);
-    const evaluation = await photos('eval', tiny);
-    const eight = await quantized(gpu, tiny, (await photos('calib', tiny)).images, {});
-    let failed = await checkSize(gpu, eight, (await photos('calib', tiny)).images.slice(0, 4));
-    failed += await checkAccuracy(gpu, eight, evaluation);
-    await printNonlinear(gpu, eight, evaluation);
-    failed += await checkBits(gpu, eight.bytes, evaluation.images.slice(0, 16));
-    const hard = await quantized(gpu, vit, (await photos('calib', vit)).images, {});
-    failed += await checkOutliers(gpu, hard, await photos('eval', vit));
-    failed += await checkPlanted(gpu);
+    const bench = benchOf(gpu, data, given);
+    let failed = 0;
+    for (const name of names.length > 0 ? names : Object.keys(SECTIONS)) failed += await SECTIONS[name]!(bench);
     console.log(failed === 0 ? '\nEvery claim holds.' : `\n${failed} claims do not hold.`);
     return failed === 0 ? 0 : 1;
   } finally {
     close();
   }
+}
+
+function benchOf(gpu: Gpu, data: string, recipes: string | undefined): Bench {
+  const photos = async (set: string, model: Model) => labelledImages(`${data}/imagenet-sample/${set}`, model);
+  const exported = async (folder: string, recipe: string): Promise<Exported> => {
+    const model = await loadModelFolder(`${data}/${folder}`);
+    if (recipes === undefined) return quantized(gpu, model, (await photos('calib', model)).images, {});
+    const loaded = await loadRecipeFolder(path.join(recipes, recipe), model, folder);
+    return exportOf(model, loaded.recipe, loaded.weights);
+  };
+  const once = <T>(make: () => Promise<T>) => {
+    let made: Promise<T> | undefined;
+    return () => (made ??= make());
+  };
+  const tiny = once(async () => exported('deit-tiny-patch16-224', 'deit-w8a8'));
+  return {
+    gpu,
+    tiny,
+    hard: once(async () => exported('vit-tiny-augreg', 'vit-w8a8')),
+    few: async () => (await photos('calib', (await tiny()).model)).images.slice(0, 4),
+    photos: async (model) => photos('eval', model),
+  };
 }
 
 async function quantized(
@@ -78,15 +130,14 @@ async function quantized(
   overrides: CalibrationOverrides,
 ): Promise<Exported> {
   const result = await calibrate(gpu, model, images, calibrationOptions('default', overrides));
-  const weights = quantizedWeightsFile(model, result);
+  return exportOf(model, result.recipe, quantizedWeightsFile(model, result));
+}
+
+async function exportOf(model: Model, recipe: Recipe, weights: Uint8Array): Promise<Exported> {
   const integer = await exportModel({
-    recipe: result.recipe,
-    recipeText: recipeText(result.recipe),
-    weights,
-    weightsFile: 'weights.safetensors',
-    writtenBy: 'acceptance',
+    ...{ recipe, recipeText: recipeText(recipe), weights, weightsFile: 'weights.safetensors', writtenBy: 'acceptance' },
   });
-  return { model, result, weights, bytes: writeModelFile(integer) };
+  return { model, recipe, weights, bytes: writeModelFile(integer) };
 }
 
 /** Bytes of the model files against the float parameters. */
@@ -124,16 +175,20 @@ async function checkAccuracy(gpu: Gpu, exported: Exported, evaluation: Photos): 
 }
 
 /** Every integer form of softmax, GELU and LayerNorm against float, alone and together. */
-async function printNonlinear(gpu: Gpu, { model, result, weights }: Exported, { images, labels }: Photos) {
+async function printNonlinear(
+  gpu: Gpu,
+  { model, recipe, weights }: Exported,
+  { images, labels }: Photos,
+): Promise<number> {
   const rgb = images.map((image) => image.rgb);
   const runner = await createFloatRunner(gpu, model);
   const float = await runner.logits(rgb);
   runner.destroy();
-  const { recipe } = result;
   const weightsFile = 'weights.safetensors';
   const input = { recipe, recipeText: recipeText(recipe), weights, weightsFile, writtenBy: 'acceptance' };
   const rows = await nonlinearTable(gpu, input, { pixels: concatenateBytes(rgb), labels, float });
   printTable(`Nonlinearities of DeiT-Tiny W8A8, ${images.length} photos`, NONLINEAR_HEADER, rows.map(nonlinearCells));
+  return 0;
 }
 
 /** A real model with massive outliers: what integers lose against its own quantize-dequantize evaluation. */
@@ -163,7 +218,7 @@ async function checkPlanted(gpu: Gpu): Promise<number> {
   const normed = await captureTensor(gpu, sample, unit.name, fc1Input(unit), calib.images);
   const planted = plantOutliers(sample, normed, sizes);
   const exported = await quantized(gpu, planted, calib.images, {});
-  const { ranges } = exported.result.recipe.integer;
+  const { ranges } = exported.recipe.integer;
   const { float, simulated } = await baselines(gpu, exported, evaluation);
   const integer = await integerLogits(gpu, exported, evaluation, {});
   const against = compared(exported, evaluation);
@@ -230,12 +285,12 @@ function logitsInOwnProcess(driver: 'lavapipe' | 'swiftshader', model: Uint8Arra
   }
 }
 
-async function baselines(gpu: Gpu, { model, result, weights }: Exported, { images }: Photos) {
+async function baselines(gpu: Gpu, { model, recipe, weights }: Exported, { images }: Photos) {
   const rgb = images.map((image) => image.rgb);
   const runner = await createFloatRunner(gpu, model);
   const float = await runner.logits(rgb);
   runner.destroy();
-  const simulation = await createSimulation(gpu, model, result.recipe, weights);
+  const simulation = await createSimulation(gpu, model, recipe, weights);
   const simulated = await simulation.logits(rgb);
   simulation.destroy();
   return { float, simulated };
@@ -279,4 +334,4 @@ function crcOf(logits: Int32Array): string {
     .padStart(8, '0');
 }
 
-process.exitCode = await main();
+process.exitCode = await main(process.argv.slice(2));
