@@ -60,6 +60,7 @@ export function describeVariant(variant: MatmulVariant): string {
 const ALL: readonly MatmulVariant[] = [
   ...([16, 32] as const).map((lanes) => ({ style: 'plain', lanes }) as const),
   ...([16, 32] as const).map((lanes) => ({ style: 'subgroups', lanes, rows: 8, share: 4 }) as const),
+  ...([16, 32] as const).map((lanes) => ({ style: 'subgroups', lanes, rows: 16, share: 4 }) as const),
   ...([16, 32] as const).map((lanes) => ({ style: 'subgroups', lanes, rows: 16, share: 8 }) as const),
   { style: 'workgroup', lanes: [8, 8] },
   { style: 'workgroup', lanes: [16, 16] },
