@@ -1,9 +1,10 @@
 /**
  * Times integer-only inference against the float path on the adapter of this machine, batch by batch and layer by layer. Run after
- * a build with `node dist/bench/infer.js [--file <model file> --against <float model>] [--batch 1,8,32] [--seconds 5]`; without a
- * file it exports DeiT-Tiny where the real data is (`TWINSHIFT_DATA`), else the embedded sample. Ends with 1 when a claim does
- * not hold.
+ * a build with `node dist/bench/infer.js [--file <model file>] [--against <float model>] [--batch 1,8,32] [--seconds 5]`; without
+ * a file it exports one, which `--keep <file>` writes. The float model is DeiT-Tiny where the real data is (`TWINSHIFT_DATA`), else
+ * the embedded sample. Ends with 1 when a claim does not hold.
  */
+import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { calibrate } from '../src/calibrate/calibrate.ts';
 import { calibrationOptions } from '../src/calibrate/options.ts';
@@ -11,6 +12,7 @@ import { recipeText } from '../src/calibrate/recipeText.ts';
 import { quantizedWeightsFile } from '../src/calibrate/weightsFile.ts';
 import { exportModel } from '../src/export/exportModel.ts';
 import type { IntegerModel } from '../src/format/model.ts';
+import { writeModelFile } from '../src/format/writeModelFile.ts';
 import type { Gpu } from '../src/gpu/device.ts';
 import type { Model } from '../src/model/load.ts';
 import { loadModelFile } from '../src/node/modelFile.ts';
@@ -39,6 +41,7 @@ async function quicklyQuantized(gpu: Gpu, model: Model, folder: string): Promise
 const { values } = parseArgs({
   options: {
     file: { type: 'string' },
+    keep: { type: 'string' },
     against: { type: 'string' },
     batch: { type: 'string', default: '1,8,32' },
     seconds: { type: 'string', default: '5' },
@@ -51,6 +54,7 @@ const { gpu, close } = await openNodeGpu({ exactTimestamps: true });
 try {
   const model = await loadModelFolder(against);
   const integer = file === undefined ? await quicklyQuantized(gpu, model, photos) : (await loadModelFile(file)).model;
+  if (values.keep !== undefined) await writeFile(values.keep, writeModelFile(integer));
   const options = { batches: values.batch.split(',').map(Number), seconds: Number(values.seconds) };
   process.exitCode = (await checkInference(gpu, integer, model, options)) === 0 ? 0 : 1;
 } finally {

@@ -35,11 +35,10 @@ for (const driver of /** @type {const} */ (['lavapipe', 'swiftshader'])) {
   outputs.push(out);
 }
 results.push(run(['dist/bench/compareAdapters.js', ...outputs], undefined));
-for (const [driver, batches] of /** @type {const} */ ([
-  ['lavapipe', '1,8,32'],
-  ['swiftshader', '1,8'], // 32 images take it minutes
-])) {
-  results.push(run(['dist/bench/infer.js', '--batch', batches], driverFile(driver)));
+const model = path.join(folder, 'model');
+results.push(run(['dist/bench/infer.js', '--keep', model], driverFile('lavapipe')));
+results.push(run(['dist/bench/infer.js', '--file', model, '--batch', '8'], driverFile('swiftshader'))); // 32 images take it minutes
+for (const driver of /** @type {const} */ (['lavapipe', 'swiftshader'])) {
   results.push(run(['dist/bench/peers.js', 'tfjs'], driverFile(driver)));
 }
 results.push(run(['dist/bench/peers.js', 'onnxruntime'], undefined));
