@@ -88,14 +88,15 @@ export async function checkTile(
 const LEAST_MS = 2;
 const MOST_REPEATS = 64;
 
-/** Milliseconds of one product of uniform codes in `variant`: the best of a few runs on the wall clock, compilation apart. */
+/** Milliseconds of one product in `variant`: the best of a few runs on the wall clock, compilation apart. */
 export async function timeTile(
   device: GPUDevice,
   variant: MatmulVariant,
   sizes: Sizes,
+  kind: CodeKind,
   type: RequantizedType,
 ): Promise<number> {
-  return withProduct(device, { ...paramsOf(sizes, 'uniform', type), variant }, async (dispatch) => {
+  return withProduct(device, { ...paramsOf(sizes, kind, type), variant }, async (dispatch) => {
     const run = async (repeats: number) => {
       const encoder = device.createCommandEncoder();
       const pass = encoder.beginComputePass();

@@ -113,3 +113,23 @@ test('a remembered text that names no variant of this device is measured anew', 
   expect(choice.variantFor(first).style).toBe('plain');
   expect(asked()).toBeGreaterThan(1);
 });
+
+test('a turn that other load made slow does not decide', async () => {
+  const timed = new Set<MatmulVariant>();
+  const time = (_device: GPUDevice, variant: MatmulVariant) => {
+    const ms = variant.style === 'subgroups' ? (timed.has(variant) ? 1 : 100) : 2;
+    timed.add(variant);
+    return Promise.resolve(ms);
+  };
+  const choice = await chooseTiles(shared.device, [first], { cache: memory(), time });
+  expect(choice.variantFor(first).style).toBe('subgroups');
+});
+
+test('twin codes have a trial of their own', async () => {
+  const time = (_device: GPUDevice, variant: MatmulVariant, _sizes: unknown, kind: string) =>
+    Promise.resolve((variant.style === 'subgroups') === (kind === 'uniform') ? 1 : 2);
+  const twin = { ...first, aKind: 'twin-gelu', rows: first.rows + 1 } as const;
+  const choice = await chooseTiles(shared.device, [first, twin], { cache: memory(), time });
+  expect(choice.variantFor(first).style).toBe('subgroups');
+  expect(choice.variantFor(twin).style).toBe('plain');
+});
