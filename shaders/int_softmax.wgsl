@@ -1,7 +1,7 @@
 // int_softmax: integer softmax of attention logits, written as twin codes, by one of four methods.
 //
 // in   accumulators  i32 [rows][columns], the integer product Q.K^T; rows counts all images, heads and tokens
-// in   rescales      u32 [heads][2]: multiplier (below 2^31) and shift (1..62) that turn an accumulator of the head into a logit;
+// in   rescales      u32 [heads][2]: multiplier (15 bits) and shift (1..46) that turn an accumulator of the head into a logit;
 //                    the head of a row is row / rows_per_head % heads
 // in   table         u32 [256], entry i is one 2^(-i / 256); read by METHOD 3 alone
 // out  codes         u32 [rows][words], four codes a word, column c in byte c % 4; words = ceil(columns / 4); bytes past it are 0
@@ -57,14 +57,15 @@ var<workgroup> lane_values: array<u32, WORKGROUP_SIZE>;
 
 fn logit_of(accumulator: i32, scale: vec2<u32>) -> i32 {
   let q = 1i << (params.logit_bits - 1u);
-  return clamp(dyadic_rescale_16(accumulator, scale.x, scale.y), -q, q - 1);
+  return clamp(dyadic_rescale_int16(accumulator, scale.x, scale.y), -q, q - 1);
 }
 
 // e^(-distance S) in the units of the method.
 fn exponential(distance: u32) -> u32 {
   if (METHOD == 0u) { return shift_exponential(-i32(distance), params.unit, 15u); }
   if (METHOD == 3u) {
-    let steps = u32(dyadic_rescale_16(i32(distance), params.multiplier, params.multiplier_shift)); // of 1/256 octave
+    let half = 1u << (params.multiplier_shift - 1u);
+    let steps = (distance * params.multiplier + half) >> params.multiplier_shift; // of 1/256 octave; below 2^31 + 2^29 before
     return table[steps & 255u] >> min(steps >> 8u, 31u); // entries are at most 2^30
   }
   // Beyond the limit, 30 octaves and more, the result is 0; limit << fraction is below 2^23.

@@ -54,7 +54,7 @@ fn twin_gelu_code(y: i32, bits: u32, shift: u32, multiplier: u32, multiplier_shi
   let flag = 1u << (bits - 1u);
   let is_r2 = y > 0;
   let places = multiplier_shift + select(0u, shift, is_r2);
-  if (places > 62u) { return 0u; } // |y| multiplier < 2^62 is less than half of 2^places
-  let magnitude = min(u32(dyadic_rescale_16(abs(y), multiplier, places)), flag - 1u); // the rescale saturates
+  if (places > 46u) { return 0u; } // |y| multiplier < 2^46 is less than half of 2^places
+  let magnitude = min(u32(dyadic_rescale_int16(abs(y), multiplier, places)), flag - 1u); // past 2^17 it stays past
   return magnitude | select(0u, flag, is_r2 && magnitude != 0u);
 }

@@ -143,7 +143,7 @@ function addSoftmax(draft: ProgramDraft, unit: Unit, operation: SoftmaxOperation
   const method = methodOf(draft.recipe.integer, 'softmax', name, draft.nonlinear);
   const { logitBits, scale, constants } = forLayer(name, () => softmaxForm(method, draft.range(input), columns));
   draft.add(output, { layout: 'left', heads, rows, columns, scales: steps(quantizer), codes: codesOf(quantizer) });
-  const rescales = forLayer(name, () => scales.map((size) => dyadic((size * factor) / scale, 16)));
+  const rescales = forLayer(name, () => scales.map((size) => dyadic((size * factor) / scale, 'int16')));
   draft.operations.push({ kind: 'softmax', name, input, output, factor, logitBits, rescales, constants });
 }
 

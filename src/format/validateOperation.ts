@@ -182,7 +182,7 @@ function validateLayerNorm(operation: LayerNormOperation, check: Check): void {
 function validateSoftmax({ input, output, rescales, constants }: SoftmaxOperation, check: Check): void {
   const { heads, rows, columns } = expected(input, { layout: 'int32' }, check);
   expected(output, { layout: 'left', heads, rows, columns, kind: 'twin-softmax' }, check);
-  checkDyadics(rescales, heads, 16, check);
+  checkDyadics(rescales, heads, 'int16', check);
   refusing(check, () => checkSoftmaxConstants(constants, columns));
 }
 

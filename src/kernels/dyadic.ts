@@ -7,11 +7,12 @@ export interface Dyadic {
 /**
  * What a rescale leads to, which bounds its shift:
  * - `8`: an accumulator to codes
- * - `int16`: an accumulator to 16 bits, wrong by at most 2^-16 of the value, the half of a unit at the largest
+ * - `int16`: an accumulator to at most 16 bits, wrong by at most 2^-16 of the value, the half of a unit at the largest
  * - `term`: a 16-bit term of a sum to the scale of the sum, by less than 2
+ * - `distance`: a distance of up to 16 bits, not negative
  * - `16`: anything, with a multiplier of 31 bits
  */
-export type DyadicForm = 8 | 16 | 'int16' | 'term';
+export type DyadicForm = 8 | 16 | 'int16' | 'term' | 'distance';
 
 /** Bits of the multiplier, least and most shift. */
 export const DYADIC_FORMS: Readonly<
@@ -20,6 +21,7 @@ export const DYADIC_FORMS: Readonly<
   8: [15, 17, 46],
   int16: [15, 1, 46],
   term: [15, 14, 30],
+  distance: [15, 1, 30],
   16: [31, 1, 62],
 };
 

@@ -75,7 +75,7 @@ export function geluConstants(
     return { constants, resultUnit: scale };
   }
   const { integers, resultUnit } = make(method, scale);
-  const { multiplier, shift: multiplierShift } = dyadic(resultUnit / scaleR1, 16);
+  const { multiplier, shift: multiplierShift } = dyadic(resultUnit / scaleR1, 'int16');
   const constants = { ...integers, multiplier, multiplierShift };
   checkGeluConstants(constants, inputBits, shift);
   return { constants, resultUnit };
@@ -156,8 +156,8 @@ export function checkGeluConstants(constants: IntGeluConstants, inputBits: 8 | 1
     return;
   }
   const { multiplier, multiplierShift } = constants;
-  if (!inside(multiplier, 1, 2 ** 31 - 1) || !inside(multiplierShift, 1, 62)) {
-    refuse(`multiplier ${multiplier} must be 1..2^31 - 1 and its shift ${multiplierShift} 1..62`);
+  if (!inside(multiplier, 2 ** 14, 2 ** 15 - 1) || !inside(multiplierShift, 1, 46)) {
+    refuse(`multiplier ${multiplier} must be 16384..32767 and its shift ${multiplierShift} 1..46`);
   }
   const largest = 2 ** (inputBits - 1);
   switch (constants.method) {

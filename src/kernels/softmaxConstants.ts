@@ -79,7 +79,7 @@ function make(method: IntSoftmaxMethod, scale: number, columns: number): IntSoft
       };
     }
     case 'lut': {
-      const { multiplier, shift } = dyadic(256 * scale * Math.LOG2E, 16);
+      const { multiplier, shift } = dyadic(256 * scale * Math.LOG2E, 'distance');
       const one = 2 ** Math.min(LUT_BITS, 30 - columnBits);
       const table = Uint32Array.from({ length: 256 }, (_, i) => Math.round(one * 2 ** (-i / 256)));
       return { method, multiplier, multiplierShift: shift, table };
@@ -135,8 +135,8 @@ export function checkSoftmaxConstants(constants: IntSoftmaxConstants, columns: n
     }
     case 'lut': {
       const { multiplier, multiplierShift, table } = constants;
-      if (!inside(multiplier, 1, 2 ** 31 - 1) || !inside(multiplierShift, 1, 62)) {
-        refuse(`multiplier ${multiplier} must be 1..2^31 - 1 and its shift ${multiplierShift} 1..62`);
+      if (!inside(multiplier, 2 ** 14, 2 ** 15 - 1) || !inside(multiplierShift, 1, 30)) {
+        refuse(`multiplier ${multiplier} must be 16384..32767 and its shift ${multiplierShift} 1..30`);
       }
       if (table.length !== 256) refuse(`the table needs 256 entries, it has ${table.length}`);
       const largest = table.reduce((most, entry) => Math.max(most, entry), 0);

@@ -35,7 +35,7 @@ export function nonlinearCases(): SelfTestCase[] {
 function softmaxCase(method: IntSoftmaxMethod, lanes: number): SelfTestCase {
   const constants = softmaxConstants(method, 1 / 200, COLUMNS);
   const accumulators = Int32Array.from(integers(ROWS * COLUMNS, 1, -30_000, 30_000));
-  const rescales = packDyadics([0.031, 0.0079, 3].map((ratio) => dyadic(ratio, 16)));
+  const rescales = packDyadics([0.031, 0.0079, 3].map((ratio) => dyadic(ratio, 'int16')));
   const table = constants.method === 'lut' ? constants.table : NO_TABLE;
   const shape = { rows: ROWS, columns: COLUMNS, rowsPerHead: 5, heads: 3, logitBits: 12, ...TWIN, constants };
   const threshold = twinThreshold(TWIN.shift, TWIN.bits, 'nearest');

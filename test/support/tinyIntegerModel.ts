@@ -260,7 +260,7 @@ class TinyNetwork {
     this.tensor(probs, { layout: 'left', heads, rows, columns: rows, scales: [fine], codes });
     const factor = headDim ** -0.5;
     const { logitBits, scale, constants } = softmaxForm(method, 4, rows);
-    const rescales = each.map((head) => dyadic((factor * (scales[head] as number)) / scale, 16));
+    const rescales = each.map((head) => dyadic((factor * (scales[head] as number)) / scale, 'int16'));
     const softmax = { name: `${name}.softmax`, input: scores, output: probs, factor, logitBits, rescales, constants };
     this.operations.push({ kind: 'softmax', ...softmax });
 
