@@ -20,6 +20,7 @@ import type { Gpu } from '../src/gpu/device.ts';
 import { createReferenceEngine } from '../src/infer/referenceEngine.ts';
 import { createSession, type SessionOptions } from '../src/infer/session.ts';
 import { concatenateBytes } from './support/concatenateBytes.ts';
+import { describeVariant, matmulVariants } from '../src/kernels/matmulVariant.ts';
 import type { Model } from '../src/model/load.ts';
 import { loadModelFolder } from '../src/node/modelFolder.ts';
 import { openNodeGpu } from '../src/node/openGpu.ts';
@@ -248,10 +249,14 @@ async function checkBits(gpu: Gpu, bytes: Uint8Array, images: readonly Calibrati
   const reference = await createReferenceEngine(bytes).run(pixels, images.length);
   const wanted = crcOf(reference);
   const seen = new Map<string, Int32Array>();
-  for (const tiles of [undefined, 'plain'] as const) {
-    const session = await createSession(gpu.device, bytes, tiles ? { tiles } : {});
-    seen.set(`${gpu.adapter.description}, ${tiles ?? 'measured'} tiles`, await session.run(pixels, images.length));
+  const run = async (name: string, options: SessionOptions) => {
+    const session = await createSession(gpu.device, bytes, options);
+    seen.set(`${gpu.adapter.description}, ${name}`, await session.run(pixels, images.length));
     session.destroy();
+  };
+  await run('measured tiles', {});
+  for (const variant of matmulVariants(gpu.device)) {
+    await run(`${describeVariant(variant)} for all products`, { tiles: { variantFor: () => variant } });
   }
   for (const driver of ['lavapipe', 'swiftshader'] as const) {
     const { adapter, logits } = logitsInOwnProcess(driver, bytes, pixels, images.length);

@@ -15,7 +15,7 @@ import { profileSteps, type OperationTime } from './profile.ts';
 import { encode, logitBytes, unpackLogits, type Recording } from './recording.ts';
 import { Recordings, type RecordingOptions } from './recordings.ts';
 import { StagingRing } from './staging.ts';
-import { chooseTiles, type TileChoice, type TileOptions } from './tiles.ts';
+import { chooseTiles, type ProductShape, type TileChoice, type TileOptions } from './tiles.ts';
 
 export interface SessionOptions {
   /** Names the file in errors. Default 'model'. */
@@ -24,8 +24,8 @@ export interface SessionOptions {
   readonly runtime?: 'integer' | 'mixed';
   /** The kinds that `mixed` computes in float. Default all three. */
   readonly float?: readonly FloatKind[];
-  /** How products are cut into tiles: by measurement under these options, or `plain` for all. Logits do not depend on it. */
-  readonly tiles?: TileOptions | 'plain';
+  /** How products are cut into tiles: by measurement under these options, `plain` for all, or as given. Logits do not depend on it. */
+  readonly tiles?: TileOptions | TileChoice | 'plain';
   /** Images that go through the network together, at most. Default as many as fit the device's limits, 64 at most. */
   readonly maxBatch?: number;
 }
@@ -99,7 +99,7 @@ export async function sessionOf(
     float,
     largestSums: largestSumsOf(model),
     maxBatch,
-    tiles: (shapes) => (tiles === 'plain' ? plainTiles() : chooseTiles(device, shapes, tiles)),
+    tiles: (shapes) => tilesFor(device, shapes, tiles),
   });
 }
 
@@ -279,8 +279,13 @@ function floatKinds({ runtime = 'integer', float }: SessionOptions): ReadonlySet
   return new Set();
 }
 
-function plainTiles(): Promise<TileChoice> {
-  return Promise.resolve({ variantFor: ({ columns }) => plainVariant(columns) });
+async function tilesFor(
+  device: GPUDevice,
+  shapes: readonly ProductShape[],
+  tiles: NonNullable<SessionOptions['tiles']>,
+): Promise<TileChoice> {
+  if (tiles === 'plain') return { variantFor: ({ columns }) => plainVariant(columns) };
+  return 'variantFor' in tiles ? tiles : chooseTiles(device, shapes, tiles);
 }
 
 /** @throws UnsupportedDeviceError when the largest kernel binds more buffers than the device allows */

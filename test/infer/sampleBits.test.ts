@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { createSession } from '../../src/infer/session.ts';
+import { describeVariant, matmulVariants } from '../../src/kernels/matmulVariant.ts';
 import { useGpu } from '../support/device.ts';
 import { crcOf, SAMPLE_CRC, SAMPLE_IMAGES, sampleIntegers } from '../support/sampleIntegers.ts';
 
@@ -14,4 +15,13 @@ test.each([
   const session = await createSession(shared.device, bytes, options);
   expect(crcOf(await session.run(pixels, SAMPLE_IMAGES))).toBe(SAMPLE_CRC);
   session.destroy();
+});
+
+test('the sample gives the committed logits with every tile', async () => {
+  const { bytes, pixels } = await sampleIntegers();
+  for (const variant of matmulVariants(shared.device)) {
+    const session = await createSession(shared.device, bytes, { tiles: { variantFor: () => variant } });
+    expect(crcOf(await session.run(pixels, SAMPLE_IMAGES)), describeVariant(variant)).toBe(SAMPLE_CRC);
+    session.destroy();
+  }
 });
