@@ -33,7 +33,11 @@ const layerOf = (recipe: Recipe, name: string) => recipe.layers.find((layer) => 
 
 describe('the same inputs give the same recipe, byte for byte', () => {
   test('in two runs, and whatever the number of images in a chunk', async () => {
-    const options = { ...calibrationOptions('default', { weightBits: 6, activationBits: 6 }), candidates: 24, rounds: 2 };
+    const options = {
+      ...calibrationOptions('default', { weightBits: 6, activationBits: 6 }),
+      candidates: 24,
+      rounds: 2,
+    };
     const few = images.slice(0, 3);
     const first = await calibrate(shared.gpu, model, few, options);
     for (const chunk of [3, 2]) {
