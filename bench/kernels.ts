@@ -15,7 +15,7 @@ import { matmulCodes } from '../src/kernels/matmulCodes.ts';
 import { denseMatrix, matmulF32 } from '../src/kernels/matmulF32.ts';
 import { scoreCosine } from '../src/kernels/scoreCosine.ts';
 import { scoreElementwise } from '../src/kernels/scoreElementwise.ts';
-import { hasSubgroupsOfFour } from '../src/kernels/scoreElementwiseSubgroups.ts';
+import { hasSubgroupsOfFour } from '../src/kernels/subgroups.ts';
 import { openNodeGpu } from '../src/node/openGpu.ts';
 import { matmulCodesReference } from '../src/reference/matmulCodes.ts';
 import { scoreCosineReference } from '../src/reference/scoreCosine.ts';

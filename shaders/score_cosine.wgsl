@@ -64,20 +64,6 @@ struct Params {
 /// y * yhat, y^2 and yhat^2 summed by row and class.
 var<workgroup> class_sums: array<vec3<f32>, 256>;
 
-fn decode(word: u32, shift: u32) -> vec4<i32> {
-  if (A_KIND == 0u) { return unpack4xI8(word); }
-  let mask = 0x01010101u * ((1u << (A_BITS - 1u)) - 1u);
-  let magnitude = vec4<i32>(unpack4xU8(word & mask));
-  let flag_bits = vec4<u32>(A_BITS - 1u, A_BITS + 7u, A_BITS + 15u, A_BITS + 23u);
-  let flag = (vec4<u32>(word) >> flag_bits) & vec4<u32>(1u);
-  if (A_KIND == 1u) { return magnitude << (flag * shift); }
-  return select(-magnitude, magnitude << vec4<u32>(shift), flag == vec4<u32>(1u));
-}
-
-fn row_sum(row: vec4<i32>, b0: vec4<i32>, b1: vec4<i32>, b2: vec4<i32>, b3: vec4<i32>) -> vec4<i32> {
-  return row.x * b0 + row.y * b1 + row.z * b2 + row.w * b3;
-}
-
 /// The sums of a row's classes in one lane: x is class `lane`, y class `lane + 16` where a lane has two.
 struct RowSums {
   dot: vec2<f32>,
@@ -180,14 +166,14 @@ fn score_cosine(
       let b1 = vec4<i32>(c0.y, c1.y, c2.y, c3.y);
       let b2 = vec4<i32>(c0.z, c1.z, c2.z, c3.z);
       let b3 = vec4<i32>(c0.w, c1.w, c2.w, c3.w);
-      acc[0] += row_sum(decode(a[a0 + k], shift), b0, b1, b2, b3);
-      acc[1] += row_sum(decode(a[a1 + k], shift), b0, b1, b2, b3);
-      acc[2] += row_sum(decode(a[a2 + k], shift), b0, b1, b2, b3);
-      acc[3] += row_sum(decode(a[a3 + k], shift), b0, b1, b2, b3);
-      acc[4] += row_sum(decode(a[a4 + k], shift), b0, b1, b2, b3);
-      acc[5] += row_sum(decode(a[a5 + k], shift), b0, b1, b2, b3);
-      acc[6] += row_sum(decode(a[a6 + k], shift), b0, b1, b2, b3);
-      acc[7] += row_sum(decode(a[a7 + k], shift), b0, b1, b2, b3);
+      acc[0] += row_sum(decode_codes(a[a0 + k], A_KIND, A_BITS, shift), b0, b1, b2, b3);
+      acc[1] += row_sum(decode_codes(a[a1 + k], A_KIND, A_BITS, shift), b0, b1, b2, b3);
+      acc[2] += row_sum(decode_codes(a[a2 + k], A_KIND, A_BITS, shift), b0, b1, b2, b3);
+      acc[3] += row_sum(decode_codes(a[a3 + k], A_KIND, A_BITS, shift), b0, b1, b2, b3);
+      acc[4] += row_sum(decode_codes(a[a4 + k], A_KIND, A_BITS, shift), b0, b1, b2, b3);
+      acc[5] += row_sum(decode_codes(a[a5 + k], A_KIND, A_BITS, shift), b0, b1, b2, b3);
+      acc[6] += row_sum(decode_codes(a[a6 + k], A_KIND, A_BITS, shift), b0, b1, b2, b3);
+      acc[7] += row_sum(decode_codes(a[a7 + k], A_KIND, A_BITS, shift), b0, b1, b2, b3);
       b_at += vec4<u32>(params.columns);
     }
     sums0 = add_row(sums0, acc[0], y0, column, counts, scale, shift_up);

@@ -68,20 +68,6 @@ struct Params {
 /// y * yhat, y^2 and yhat^2 summed by row and class.
 var<workgroup> class_sums: array<vec3<f32>, 256>;
 
-fn decode(word: u32, shift: u32) -> vec4<i32> {
-  if (A_KIND == 0u) { return unpack4xI8(word); }
-  let mask = 0x01010101u * ((1u << (A_BITS - 1u)) - 1u);
-  let magnitude = vec4<i32>(unpack4xU8(word & mask));
-  let flag_bits = vec4<u32>(A_BITS - 1u, A_BITS + 7u, A_BITS + 15u, A_BITS + 23u);
-  let flag = (vec4<u32>(word) >> flag_bits) & vec4<u32>(1u);
-  if (A_KIND == 1u) { return magnitude << (flag * shift); }
-  return select(-magnitude, magnitude << vec4<u32>(shift), flag == vec4<u32>(1u));
-}
-
-fn row_sum(row: vec4<i32>, b0: vec4<i32>, b1: vec4<i32>, b2: vec4<i32>, b3: vec4<i32>) -> vec4<i32> {
-  return row.x * b0 + row.y * b1 + row.z * b2 + row.w * b3;
-}
-
 /// The sums of a row's classes in one lane: x is class `lane`, y class `lane + 16` where a lane has two.
 struct RowSums {
   dot: vec2<f32>,
@@ -179,8 +165,8 @@ fn score_cosine_subgroups(
       let b1 = vec4<i32>(c0.y, c1.y, c2.y, c3.y);
       let b2 = vec4<i32>(c0.z, c1.z, c2.z, c3.z);
       let b3 = vec4<i32>(c0.w, c1.w, c2.w, c3.w);
-      let low = decode(a[a_low + k], shift);
-      let high = decode(a[a_high + k], shift);
+      let low = decode_codes(a[a_low + k], A_KIND, A_BITS, shift);
+      let high = decode_codes(a[a_high + k], A_KIND, A_BITS, shift);
       acc[0] += row_sum(subgroupBroadcast(low, 0u), b0, b1, b2, b3);
       acc[1] += row_sum(subgroupBroadcast(low, 1u), b0, b1, b2, b3);
       acc[2] += row_sum(subgroupBroadcast(low, 2u), b0, b1, b2, b3);

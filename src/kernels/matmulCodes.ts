@@ -1,4 +1,5 @@
-import wgsl from '../../shaders/matmul_codes.wgsl?raw';
+import codes from '../../shaders/lib_codes.wgsl?raw';
+import body from '../../shaders/matmul_codes.wgsl?raw';
 import { gridFor, prepare, type Dispatch, type Kernel } from '../gpu/kernel.ts';
 import {
   accumulatorBound,
@@ -15,7 +16,7 @@ import {
 
 export const matmulCodesKernel = {
   name: 'matmul_codes',
-  wgsl,
+  wgsl: `${body}\n${codes}`,
   bindings: { a: 'read', b: 'read', scales: 'read', bias: 'read', y: 'read_write' },
   params: {
     images: 'u32',

@@ -1,35 +1,15 @@
 import wgsl from '../../shaders/matmul_f32.wgsl?raw';
 import { prepare, type Dispatch, type Grid, type Kernel } from '../gpu/kernel.ts';
+import { matmulF32Interface } from './matmulF32Interface.ts';
 import { matmulF32SubgroupsKernel } from './matmulF32Subgroups.ts';
-import { hasSubgroupsOfFour } from './scoreElementwiseSubgroups.ts';
+
 import { requireSizes } from './sizes.ts';
+import { hasSubgroupsOfFour } from './subgroups.ts';
 
 export const matmulF32Kernel = {
   name: 'matmul_f32',
   wgsl,
-  bindings: { a: 'read', b: 'read', bias: 'read', c: 'read_write' },
-  params: {
-    rows: 'u32',
-    columns: 'u32',
-    depth: 'u32',
-    heads: 'u32',
-    images: 'u32',
-    has_bias: 'u32',
-    a_offset: 'u32',
-    a_outer: 'u32',
-    a_inner: 'u32',
-    a_row: 'u32',
-    a_column: 'u32',
-    b_offset: 'u32',
-    b_outer: 'u32',
-    b_inner: 'u32',
-    b_row: 'u32',
-    b_column: 'u32',
-    c_offset: 'u32',
-    c_outer: 'u32',
-    c_inner: 'u32',
-    c_row: 'u32',
-  },
+  ...matmulF32Interface,
   overrides: { WORKGROUP_SIZE: 32, VECTOR_A: 0 },
 } as const satisfies Kernel;
 

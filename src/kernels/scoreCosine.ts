@@ -1,14 +1,15 @@
-import wgsl from '../../shaders/score_cosine.wgsl?raw';
+import codes from '../../shaders/lib_codes.wgsl?raw';
+import body from '../../shaders/score_cosine.wgsl?raw';
 import { gridFor, prepare, type Dispatch, type Kernel } from '../gpu/kernel.ts';
 import { checkIntegers, checkRoom, CODE_KIND, lanesFor } from './codes.ts';
 import { scoreCosineSubgroupsKernel } from './scoreCosineSubgroups.ts';
 import { checkScore, scoreUniforms, type ScoreBuffers, type ScoreParams } from './scoreElementwise.ts';
-import { hasSubgroupsOfFour } from './scoreElementwiseSubgroups.ts';
+import { hasSubgroupsOfFour } from './subgroups.ts';
 
 export const scoreCosineKernel = {
   ...scoreCosineSubgroupsKernel,
   name: 'score_cosine',
-  wgsl,
+  wgsl: `${body}\n${codes}`,
 } as const satisfies Kernel;
 
 export interface ScoreCosineBuffers extends ScoreBuffers {

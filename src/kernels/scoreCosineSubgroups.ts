@@ -1,10 +1,11 @@
-import wgsl from '../../shaders/score_cosine_subgroups.wgsl?raw';
+import codes from '../../shaders/lib_codes.wgsl?raw';
+import body from '../../shaders/score_cosine_subgroups.wgsl?raw';
 import type { Kernel } from '../gpu/kernel.ts';
 
 /** The interface of `score_cosine`; prepared by `scoreCosine` where `hasSubgroupsOfFour`. */
 export const scoreCosineSubgroupsKernel = {
   name: 'score_cosine_subgroups',
-  wgsl,
+  wgsl: `${body}\n${codes}`,
   bindings: { a: 'read', b: 'read', scales: 'read', bias: 'read', y: 'read', shifts: 'read', cosines: 'read_write' },
   params: {
     candidates: 'u32',

@@ -1,4 +1,5 @@
-import wgsl from '../../shaders/score_elementwise.wgsl?raw';
+import codes from '../../shaders/lib_codes.wgsl?raw';
+import body from '../../shaders/score_elementwise.wgsl?raw';
 import { gridFor, prepare, type Dispatch, type Kernel } from '../gpu/kernel.ts';
 import {
   checkBits,
@@ -11,7 +12,8 @@ import {
   type CodeKind,
   type RowView,
 } from './codes.ts';
-import { hasSubgroupsOfFour, scoreElementwiseSubgroupsKernel } from './scoreElementwiseSubgroups.ts';
+import { scoreElementwiseSubgroupsKernel } from './scoreElementwiseSubgroups.ts';
+import { hasSubgroupsOfFour } from './subgroups.ts';
 
 /** Rows whose errors are summed on the device; larger sums are combined in index order. A constant of the method. */
 export const ROWS_PER_GROUP = 32;
@@ -19,7 +21,7 @@ export const ROWS_PER_GROUP = 32;
 export const scoreElementwiseKernel = {
   ...scoreElementwiseSubgroupsKernel,
   name: 'score_elementwise',
-  wgsl,
+  wgsl: `${body}\n${codes}`,
 } as const satisfies Kernel;
 
 export interface ScoreBuffers {

@@ -1,10 +1,11 @@
-import wgsl from '../../shaders/score_elementwise_subgroups.wgsl?raw';
+import codes from '../../shaders/lib_codes.wgsl?raw';
+import body from '../../shaders/score_elementwise_subgroups.wgsl?raw';
 import type { Kernel } from '../gpu/kernel.ts';
 
 /** The interface of `score_elementwise`; prepared by `scoreElementwise` where `hasSubgroupsOfFour`. */
 export const scoreElementwiseSubgroupsKernel = {
   name: 'score_elementwise_subgroups',
-  wgsl,
+  wgsl: `${body}\n${codes}`,
   bindings: {
     a: 'read',
     b: 'read',
@@ -40,8 +41,3 @@ export const scoreElementwiseSubgroupsKernel = {
   },
   overrides: { WX: 32, A_KIND: 0, A_BITS: 8, METRIC: 1 },
 } as const satisfies Kernel;
-
-/** Whether `device` runs shaders with subgroup operations in subgroups of at least 4 lanes, which the kernel is built for. */
-export function hasSubgroupsOfFour(device: GPUDevice): boolean {
-  return device.features.has('subgroups') && device.adapterInfo.subgroupMinSize >= 4;
-}

@@ -7,7 +7,7 @@ import { layerNormBackwardF32, layerNormBackwardF32Kernel } from '../kernels/lay
 import { layerNormF32, layerNormF32Kernel } from '../kernels/layerNormF32.ts';
 import { denseMatrix, matmulF32, matmulF32Kernel, transposed, type MatmulF32Kind } from '../kernels/matmulF32.ts';
 import { matmulF32SubgroupsKernel } from '../kernels/matmulF32Subgroups.ts';
-import { hasSubgroupsOfFour } from '../kernels/scoreElementwiseSubgroups.ts';
+import { hasSubgroupsOfFour } from '../kernels/subgroups.ts';
 import { softmaxBackwardF32, softmaxBackwardF32Kernel } from '../kernels/softmaxBackwardF32.ts';
 import { softmaxF32, softmaxF32Kernel } from '../kernels/softmaxF32.ts';
 import { addF32Reference } from '../reference/addF32.ts';

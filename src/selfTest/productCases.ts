@@ -4,7 +4,8 @@ import { reduceColumns, reduceColumnsKernel } from '../kernels/reduceColumns.ts'
 import { scoreCosine, scoreCosineKernel } from '../kernels/scoreCosine.ts';
 import { scoreCosineSubgroupsKernel } from '../kernels/scoreCosineSubgroups.ts';
 import { scoreElementwise, scoreElementwiseKernel } from '../kernels/scoreElementwise.ts';
-import { hasSubgroupsOfFour, scoreElementwiseSubgroupsKernel } from '../kernels/scoreElementwiseSubgroups.ts';
+import { scoreElementwiseSubgroupsKernel } from '../kernels/scoreElementwiseSubgroups.ts';
+import { hasSubgroupsOfFour } from '../kernels/subgroups.ts';
 import { packDepthMajor, packRowMajor } from '../reference/codes.ts';
 import { matmulCodesReference } from '../reference/matmulCodes.ts';
 import { reduceColumnsReference } from '../reference/reduceColumns.ts';

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { scoreElementwise, type ScoreElementwiseParams } from '../../src/kernels/scoreElementwise.ts';
-import { hasSubgroupsOfFour } from '../../src/kernels/scoreElementwiseSubgroups.ts';
+import { hasSubgroupsOfFour } from '../../src/kernels/subgroups.ts';
 import { scoreElementwiseSubgroupsReference } from '../../src/reference/scoreElementwiseSubgroups.ts';
 import { expectSame, runInto } from '../support/codes.ts';
 import { useGpu } from '../support/device.ts';
