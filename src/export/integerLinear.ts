@@ -1,4 +1,5 @@
-import { dyadic } from '../kernels/dyadic.ts';
+import { dyadic, leastRatio } from '../kernels/dyadic.ts';
+import { largestSums } from '../format/bounds.ts';
 import type { IntegerCodes } from '../format/program.ts';
 import type { LinearParameters } from '../format/model.ts';
 
@@ -18,14 +19,12 @@ export interface LinearToExport {
   readonly form: 8 | 'int16';
 }
 
-/** Least ratio of `dyadic` that a coarser weight is looked for, with room for a multiplier of full length. */
-const LEAST_RATIO = 2 ** -32;
 /** Ratio that a feature without weights gets: its bias is then exact to 2^-17 of an output step. */
 const BIAS_ONLY_RATIO = 2 ** -16;
 
 /**
  * Integers of a linear layer: bias in units of the accumulator, a dyadic rescale per feature. No sum can pass int32: the bound of
- * a feature is `largest input code * sum |w| + |bias|`. A feature whose step is so small that its bias or its rescale passes
+ * a feature is that of `largestSums`. A feature whose step is so small that its bias or its rescale passes
  * the integers gets a coarser step, the codes rounded to it (its weights are then far below the bias).
  *
  * @throws RangeError naming the feature, when even that does not help
@@ -38,7 +37,6 @@ export function integerLinear(linear: LinearToExport): LinearParameters {
   const bias = linear.bias ? new Int32Array(outFeatures) : null;
   const multipliers = new Uint32Array(outFeatures);
   const shifts = new Uint8Array(outFeatures);
-  const largestCode = largestMagnitude(linear.input);
   for (let feature = 0; feature < outFeatures; feature++) {
     const row = codes.subarray(feature * inFeatures, (feature + 1) * inFeatures);
     const outputStep = outputSteps[feature] as number;
@@ -47,8 +45,8 @@ export function integerLinear(linear: LinearToExport): LinearParameters {
     for (;;) {
       const unit = inputStep * (scales[feature] as number);
       const shift = Math.round(floatBias / unit);
-      const bound = largestCode * absoluteSum(row) + Math.abs(shift);
-      if (bound < 2 ** 31 && unit / outputStep >= LEAST_RATIO) {
+      const bound = largestSums(row, 1, inFeatures, linear.input, null).sum + Math.abs(shift);
+      if (bound < 2 ** 31 && unit / outputStep >= leastRatio(form)) {
         if (bias) bias[feature] = shift;
         const rescale = rescaleOf(unit / outputStep, form, feature);
         multipliers[feature] = rescale.multiplier;
@@ -65,15 +63,6 @@ export function integerLinear(linear: LinearToExport): LinearParameters {
     }
   }
   return { codes, scales, bias, multipliers, shifts };
-}
-
-/** Largest magnitude of the integer that a code stands for inside a product. */
-export function largestMagnitude({ kind, bits, shift }: IntegerCodes): number {
-  return kind === 'uniform' ? 2 ** (bits - 1) : (2 ** (bits - 1) - 1) * 2 ** shift;
-}
-
-function absoluteSum(row: Int8Array): number {
-  return row.reduce((sum, code) => sum + Math.abs(code), 0);
 }
 
 /** code / 2, halves to even: every code reaches 0. */

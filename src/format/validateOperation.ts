@@ -1,6 +1,6 @@
 import { FormatError } from '../io/errors.ts';
 import { accumulatorBound } from '../kernels/codes.ts';
-import { DYADIC_FORMS, type Dyadic, type DyadicForm } from '../kernels/dyadic.ts';
+import { dyadicFault, type Dyadic, type DyadicForm } from '../kernels/dyadic.ts';
 import { checkGeluConstants } from '../kernels/geluConstants.ts';
 import { MOST_NORM_FEATURES } from '../kernels/layerNormConstants.ts';
 import { checkSoftmaxConstants } from '../kernels/softmaxConstants.ts';
@@ -222,17 +222,6 @@ function checkDyadics(rescales: readonly Dyadic[], heads: number, form: DyadicFo
 function checkDyadic(place: string, rescale: Dyadic, form: DyadicForm, { refuse }: Check): void {
   const fault = dyadicFault(rescale, form);
   if (fault !== undefined) refuse(`${place}: ${fault}`);
-}
-
-/** What is wrong with a rescale; a multiplier of 15 bits has its top bit set. */
-export function dyadicFault({ multiplier, shift }: Dyadic, form: DyadicForm): string | undefined {
-  const [bits, leastShift, mostShift] = DYADIC_FORMS[form];
-  const [least, most] = [bits === 15 ? 2 ** 14 : 1, 2 ** bits - 1];
-  if (!(Number.isInteger(multiplier) && multiplier >= least && multiplier <= most)) {
-    return `multiplier ${multiplier}, wanted ${least}..${most}`;
-  }
-  if (Number.isInteger(shift) && shift >= leastShift && shift <= mostShift) return undefined;
-  return `shift ${shift}, wanted ${leastShift}..${mostShift}`;
 }
 
 /** The form of the rescale that leads from an accumulator to an output. */

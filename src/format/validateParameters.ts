@@ -1,10 +1,11 @@
 import { FormatError } from '../io/errors.ts';
+import { dyadicFault } from '../kernels/dyadic.ts';
 import { FIXED_BIAS_LIMIT, PUBLISHED_BIAS_LIMIT } from '../kernels/layerNormConstants.ts';
 import { largestSums } from './bounds.ts';
 import type { IntegerModel, LinearParameters, NormParameters } from './model.ts';
 import { linearClass } from './parameterTensors.ts';
 import type { IntegerProgram, LayerNormOperation, LinearOperation } from './program.ts';
-import { dyadicFault, rescaleForm } from './validateOperation.ts';
+import { rescaleForm } from './validateOperation.ts';
 
 /**
  * Throws unless the values of all parameters are in the ranges that the kernels are exact for, and no accumulator of a linear

@@ -25,6 +25,12 @@ export const DYADIC_FORMS: Readonly<
   16: [31, 1, 62],
 };
 
+/** Least ratio that a form holds with a multiplier of full length. */
+export function leastRatio(form: DyadicForm): number {
+  const [bits, , mostShift] = DYADIC_FORMS[form];
+  return 2 ** (bits - 1 - mostShift);
+}
+
 /**
  * The nearest dyadic number of a form.
  *
@@ -43,16 +49,15 @@ export function dyadic(ratio: number, form: DyadicForm): Dyadic {
   return { multiplier: Math.round(ratio * 2 ** shift), shift };
 }
 
-/** @throws RangeError unless `dyadic` is of the form */
-export function checkDyadic(name: string, { multiplier, shift }: Dyadic, form: DyadicForm): void {
+/** What is wrong with a dyadic number of a form; a multiplier of 15 bits has its top bit set. */
+export function dyadicFault({ multiplier, shift }: Dyadic, form: DyadicForm): string | undefined {
   const [bits, leastShift, mostShift] = DYADIC_FORMS[form];
-  const least = bits === 15 ? 2 ** 14 : 1;
-  if (!Number.isInteger(multiplier) || multiplier < least || multiplier >= 2 ** bits) {
-    throw new RangeError(`multiplier of ${name} must be an integer in ${least}..${2 ** bits - 1}, got ${multiplier}`);
+  const [least, most] = [bits === 15 ? 2 ** 14 : 1, 2 ** bits - 1];
+  if (!(Number.isInteger(multiplier) && multiplier >= least && multiplier <= most)) {
+    return `multiplier ${multiplier}, wanted ${least}..${most}`;
   }
-  if (!Number.isInteger(shift) || shift < leastShift || shift > mostShift) {
-    throw new RangeError(`shift of ${name} must be an integer in ${leastShift}..${mostShift}, got ${shift}`);
-  }
+  if (Number.isInteger(shift) && shift >= leastShift && shift <= mostShift) return undefined;
+  return `shift ${shift}, wanted ${leastShift}..${mostShift}`;
 }
 
 /**

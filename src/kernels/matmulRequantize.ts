@@ -14,7 +14,7 @@ import {
   type CodeKind,
   type RowView,
 } from './codes.ts';
-import { checkDyadic, type Dyadic } from './dyadic.ts';
+import { dyadicFault, type Dyadic } from './dyadic.ts';
 import { matmulRequantizeSubgroupsKernel } from './matmulRequantizeSubgroups.ts';
 import { matmulRequantizeWorkgroupKernel } from './matmulRequantizeWorkgroup.ts';
 import { checkVariant, plainVariant, tileOf, type MatmulVariant } from './matmulVariant.ts';
@@ -211,7 +211,8 @@ function checked(buffers: MatmulRequantizeBuffers, params: MatmulRequantizeParam
     throw new RangeError(`a residual is a buffer with its rescale and an int16 output, got ${output.type}`);
   }
   if (buffers.residual && residual) {
-    checkDyadic('residual', residual, 'term');
+    const fault = dyadicFault(residual, 'term');
+    if (fault !== undefined) throw new RangeError(`rescale of the residual: ${fault}`);
     checkIntegers({ 'offset of residual': residual.offset }, 0);
     const view = { ...output.view, offset: residual.offset };
     checkRoom('residual', buffers.residual, outputExtent({ ...output, view }, params));
