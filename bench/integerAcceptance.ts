@@ -19,7 +19,7 @@ import { writeModelFile } from '../src/format/writeModelFile.ts';
 import type { Gpu } from '../src/gpu/device.ts';
 import { createReferenceEngine } from '../src/infer/referenceEngine.ts';
 import { createSession, type SessionOptions } from '../src/infer/session.ts';
-import { concatenateBytes } from './support/concatenateBytes.ts';
+import { concatenateBytes } from '../src/node/concatenateBytes.ts';
 import { describeVariant, matmulVariants } from '../src/kernels/matmulVariant.ts';
 import type { Model } from '../src/model/load.ts';
 import { loadModelFolder } from '../src/node/modelFolder.ts';
