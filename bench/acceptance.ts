@@ -3,7 +3,8 @@
  * table, skips nothing and ends with 1 when a claim does not hold. Needs the real models and photos (`TWINSHIFT_DATA`).
  */
 import { calibrate, type CalibrationImage, type CalibrationResult } from '../src/calibrate/calibrate.ts';
-import { calibrationOptions, type CalibrationOverrides, type PresetName } from '../src/calibrate/options.ts';
+import type { PresetName } from '../src/calibrate/options.ts';
+import { calibrationOptions, type CalibrationOverrides } from '../src/calibrate/presets.ts';
 import { recipeText } from '../src/calibrate/recipeText.ts';
 import { quantizedWeightsFile } from '../src/calibrate/weightsFile.ts';
 import { compareLogits, type Comparison } from '../src/evaluate/compare.ts';

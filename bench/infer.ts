@@ -7,7 +7,7 @@
 import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { calibrate } from '../src/calibrate/calibrate.ts';
-import { calibrationOptions } from '../src/calibrate/options.ts';
+import { calibrationOptions } from '../src/calibrate/presets.ts';
 import { recipeText } from '../src/calibrate/recipeText.ts';
 import { quantizedWeightsFile } from '../src/calibrate/weightsFile.ts';
 import { exportModel } from '../src/export/exportModel.ts';

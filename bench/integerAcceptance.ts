@@ -9,7 +9,7 @@ import path from 'node:path';
 import { crc32 } from 'node:zlib';
 import { driverEnvironment, driverFile } from '../scripts/setup/drivers.js';
 import { calibrate, type CalibrationImage } from '../src/calibrate/calibrate.ts';
-import { calibrationOptions, type CalibrationOverrides } from '../src/calibrate/options.ts';
+import { calibrationOptions, type CalibrationOverrides } from '../src/calibrate/presets.ts';
 import type { Recipe } from '../src/calibrate/recipe.ts';
 import { recipeText } from '../src/calibrate/recipeText.ts';
 import { quantizedWeightsFile } from '../src/calibrate/weightsFile.ts';

@@ -4,7 +4,7 @@
  * sample with its 32 images. One JSON line a preset, then their ratio. `npm run bench` runs it after the kernels' bench.
  */
 import { calibrate } from '../src/calibrate/calibrate.ts';
-import { calibrationOptions } from '../src/calibrate/options.ts';
+import { calibrationOptions } from '../src/calibrate/presets.ts';
 import { loadModelFolder } from '../src/node/modelFolder.ts';
 import { openNodeGpu } from '../src/node/openGpu.ts';
 import { labelledImages, realData, SAMPLE } from './support/data.ts';

@@ -10,10 +10,11 @@ export {
   type CalibrationResult,
 } from './calibrate/calibrate.ts';
 export { CalibrationError } from './calibrate/errors.ts';
-export { calibrationOptions, PRESET_NAMES, type CalibrationOverrides, type PresetName } from './calibrate/options.ts';
+export { OPTION_FIELDS, PRESET_NAMES, type CalibrationOptions, type PresetName } from './calibrate/options.ts';
+export { calibrationOptions, type CalibrationOverrides } from './calibrate/presets.ts';
 export type { Control, Progress } from './calibrate/progress.ts';
 export type { CheckpointStore } from './calibrate/checkpoint.ts';
-export type { CalibrationOptions, LayerRecipe, Recipe } from './calibrate/recipe.ts';
+export type { LayerRecipe, Recipe } from './calibrate/recipe.ts';
 export { parseRecipe } from './calibrate/readRecipe.ts';
 export { recipeText } from './calibrate/recipeText.ts';
 export { checkWeightsFit } from './calibrate/fitWeights.ts';

@@ -18,7 +18,8 @@ import { layerPlan, meanBits, prepareLayer } from './layerPlan.ts';
 import { plannedCandidates, searchLayer } from './layerSearch.ts';
 import { quantizeWeights, type QuantizedWeight } from './quantizeWeights.ts';
 import { WorkMeter, type Control } from './progress.ts';
-import type { CalibrationOptions, IntegerRecipe, LayerRecipe, Recipe } from './recipe.ts';
+import type { CalibrationOptions } from './options.ts';
+import type { IntegerRecipe, LayerRecipe, Recipe } from './recipe.ts';
 
 /** One calibration image, preprocessed as the model wants it. */
 export interface CalibrationImage {
@@ -316,7 +317,7 @@ class CalibrationRun {
     const { config, weightsSha256, rawConfig } = this.#model;
     return {
       format: 'twinshift-recipe',
-      version: 2,
+      version: 3,
       model: { architecture: config.architecture, weightsSha256, config: rawConfig },
       options: this.#options,
       images: this.#images.map(({ file, sha256 }) => ({ file, sha256 })),

@@ -3,7 +3,8 @@ import { parseSafetensors, writeSafetensors } from '../io/safetensors.ts';
 import { readF32 } from '../io/readTensor.ts';
 import { sha256 } from '../io/sha256.ts';
 import type { Model } from '../model/load.ts';
-import type { CalibrationOptions, LayerRecipe } from './recipe.ts';
+import type { CalibrationOptions } from './options.ts';
+import type { LayerRecipe } from './recipe.ts';
 
 /** Keeps the results of finished units of a job, outside the output folder. A store that fails to write says nothing. */
 export interface CheckpointStore {

@@ -2,14 +2,14 @@ import type { SearchedOperation } from '../model/graph.ts';
 import type { Model } from '../model/load.ts';
 import { multiplyAccumulates, productGeometry } from '../quantize/geometry.ts';
 import { layerPlan } from './layerPlan.ts';
-import type { CalibrationOptions } from './recipe.ts';
+import type { CalibrationOptions } from './options.ts';
 
 /** How one operand of a product will be quantized. */
 export interface OperandDescription {
   readonly type: 'uniform' | 'twin-softmax' | 'twin-gelu' | 'pixels';
   readonly bits: number;
   /** What has a scale of its own; null where the scale is not searched. */
-  readonly granularity: 'tensor' | 'part' | 'head' | 'channel' | null;
+  readonly granularity: 'tensor' | 'part' | 'head' | 'channel' | 'block' | null;
 }
 
 /** A product that will be quantized: `heads` times `[rows, depth] x [depth, columns]` an image. */
@@ -99,10 +99,10 @@ function operands(
     granularity: isLinear ? options.weightGranularity : 'head',
   } as const;
   if (operation.operand === 'pixels') return { a: { type: 'pixels', bits: aBits, granularity: null }, b };
-  if (operation.operand === 'post-softmax' && options.twin) {
+  if (operation.operand === 'post-softmax' && options.softmax === 'twin') {
     return { a: { type: 'twin-softmax', bits: aBits, granularity: 'tensor' }, b };
   }
-  if (operation.operand === 'post-gelu' && options.twin) {
+  if (operation.operand === 'post-gelu' && options.gelu === 'twin') {
     return { a: { type: 'twin-gelu', bits: aBits, granularity: 'tensor' }, b };
   }
   return { a: { type: 'uniform', bits: aBits, granularity: isLinear ? 'tensor' : 'head' }, b };

@@ -15,7 +15,8 @@ import {
 import { layerWeight } from '../quantize/layerWeight.ts';
 import { rowView, type CapturedChunk, type LayerProblem } from './layerScorer.ts';
 import type { LayerPlan, LayerRanges } from './layerSearch.ts';
-import type { CalibrationOptions, LayerRecipe } from './recipe.ts';
+import type { CalibrationOptions } from './options.ts';
+import type { LayerRecipe } from './recipe.ts';
 
 /**
  * Attention products and the projection after them are a quarter of the work of the larger layers or less, and the scores of

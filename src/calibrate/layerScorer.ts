@@ -10,7 +10,7 @@ import { encodeLeft, encodeRight, type EncodedOperand } from '../quantize/encode
 import type { ProductGeometry, StridedMatrix } from '../quantize/geometry.ts';
 import { twinShift, type ActivationQuantizer, type UniformQuantizer } from '../quantize/quantizer.ts';
 import { productScales } from '../quantize/scales.ts';
-import type { CalibrationOptions } from './recipe.ts';
+import type { CalibrationOptions } from './options.ts';
 
 /** What a layer read and wrote for some of the images: the float operands, output and gradient of the output. */
 export interface CapturedChunk {

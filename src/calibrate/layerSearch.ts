@@ -10,7 +10,8 @@ import {
 import { tieGelu } from '../kernels/quantizeTwinGelu.ts';
 import { CalibrationError } from './errors.ts';
 import { imageCount, scoreCandidates, type LayerProblem, type ScoreGroups } from './layerScorer.ts';
-import type { CalibrationOptions, LayerRecipe } from './recipe.ts';
+import type { CalibrationOptions } from './options.ts';
+import type { LayerRecipe } from './recipe.ts';
 import { SAMPLE_SHARE, sampleRows } from './rowSample.ts';
 import {
   findValleys,
@@ -227,7 +228,7 @@ function leftOperand(
   const start = ranges.a.map((largest) => initialScale(largest, bits));
   const scaled = (factors: Float64Array) => start.map((scale, g) => Math.fround(scale * (factors[g] as number)));
   const quantizer = (factors: Float64Array): ActivationQuantizer => {
-    if (plan.operand === 'post-gelu' && options.twin) {
+    if (plan.operand === 'post-gelu' && options.gelu === 'twin') {
       const [scaleR2] = scaled(factors) as [number];
       return { type: 'twin-gelu', bits, scaleR2, shift: tieGelu(scaleR2, bits, shiftLimit).shift };
     }
@@ -277,7 +278,7 @@ function rightLandscape(plan: LayerPlan): Landscape {
 }
 
 function isTwinSoftmax(plan: LayerPlan, options: CalibrationOptions): boolean {
-  return plan.operand === 'post-softmax' && options.twin;
+  return plan.operand === 'post-softmax' && options.softmax === 'twin';
 }
 
 /** All shifts that are allowed; in later rounds of `coarse-to-fine` only the current one and its neighbours. */

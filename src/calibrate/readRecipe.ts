@@ -2,9 +2,9 @@ import { findDuplicateKey } from '../io/duplicateKey.ts';
 import { FormatError } from '../io/errors.ts';
 import { JsonReader } from '../io/jsonReader.ts';
 import type { ActivationQuantizer, UniformQuantizer } from '../quantize/quantizer.ts';
+import { readOptions } from './readOptions.ts';
 import {
   NONLINEAR_METHODS,
-  type CalibrationOptions,
   type IntegerRecipe,
   type LayerRecipe,
   type NonlinearMethod,
@@ -13,11 +13,11 @@ import {
 } from './recipe.ts';
 
 const FORMAT = 'twinshift-recipe';
-const VERSION = 2;
+const VERSION = 3;
 const LARGEST_SHIFT = 15;
 
 /**
- * Reads the text of a `recipe.json` and checks every value of it; members that format version 2 does not know are dropped.
+ * Reads the text of a `recipe.json` and checks every value of it; members that format version 3 does not know are dropped.
  *
  * @param file name for messages
  * @throws FormatError naming the file, the place and the value seen: no JSON, another format, a version that this program
@@ -64,26 +64,6 @@ function parseJson(text: string, file: string): unknown {
   const twice = findDuplicateKey(text);
   if (twice !== undefined) throw new FormatError(`${file} holds the key ${JSON.stringify(twice)} twice in one object`);
   return value;
-}
-
-function readOptions(options: JsonReader): CalibrationOptions {
-  return {
-    preset: options.field('preset').word(['default', 'paper', 'base']),
-    weightBits: options.field('weightBits').integer(2, 8),
-    activationBits: options.field('activationBits').integer(2, 8),
-    metric: options.field('metric').word(['hessian', 'mse', 'cosine']),
-    gradientSeed: options.field('gradientSeed').word(['fisher']),
-    seed: options.field('seed').integer(0, 2 ** 32 - 1),
-    twin: options.field('twin').boolean(),
-    twinBoundary: options.field('twinBoundary').word(['nearest', 'published']),
-    weightGranularity: options.field('weightGranularity').word(['channel', 'part']),
-    outerWeightBits: options.field('outerWeightBits').word(['same', 'at-least-8-below-6']),
-    rounds: options.field('rounds').integer(1, 1000),
-    search: options.field('search').word(['exhaustive', 'coarse-to-fine']),
-    candidates: options.field('candidates').integer(1, 1_000_000),
-    alpha: options.field('alpha').number(0, 1000),
-    beta: options.field('beta').number(0, 1000),
-  };
 }
 
 function readLayer(layer: JsonReader): LayerRecipe {

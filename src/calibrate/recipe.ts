@@ -1,4 +1,5 @@
 import type { ActivationQuantizer, UniformQuantizer } from '../quantize/quantizer.ts';
+import type { CalibrationOptions } from './options.ts';
 
 /** The result of a calibration as plain JSON-able data: every scale, shift and score, and what they were made from. */
 
@@ -12,27 +13,6 @@ export interface LayerRecipe {
   readonly score: number;
   /** Largest twin shift that the accumulator allows, when the layer has twin ranges. */
   readonly maxShift?: number;
-}
-
-export interface CalibrationOptions {
-  readonly preset: 'default' | 'paper' | 'base';
-  readonly weightBits: number;
-  readonly activationBits: number;
-  readonly metric: 'hessian' | 'mse' | 'cosine';
-  readonly gradientSeed: 'fisher';
-  readonly seed: number;
-  readonly twin: boolean;
-  readonly twinBoundary: 'nearest' | 'published';
-  readonly weightGranularity: 'channel' | 'part';
-  /** `at-least-8-below-6`: patch embedding and head keep 8-bit weights when `weightBits` is below 6. */
-  readonly outerWeightBits: 'same' | 'at-least-8-below-6';
-  readonly rounds: number;
-  readonly search: 'exhaustive' | 'coarse-to-fine';
-  /** Candidates of one operand in a round of `exhaustive`; `coarse-to-fine` screens shares of it, see `search.ts`. */
-  readonly candidates: number;
-  /** Candidate scales lie in alpha..beta times the scale that just holds the largest value. */
-  readonly alpha: number;
-  readonly beta: number;
 }
 
 /** How a nonlinearity is computed in integers, the cheapest first; `shift` is I-ViT as published. */
@@ -66,7 +46,7 @@ export interface IntegerRecipe {
 
 export interface Recipe {
   readonly format: 'twinshift-recipe';
-  readonly version: 2;
+  readonly version: 3;
   readonly model: {
     readonly architecture: string;
     readonly weightsSha256: string;

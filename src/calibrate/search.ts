@@ -1,4 +1,4 @@
-import type { CalibrationOptions } from './recipe.ts';
+import type { CalibrationOptions } from './options.ts';
 
 /**
  * Scores candidates of one operand with the other held fixed: `factors[c][g]` is the scale of group g in candidate c relative

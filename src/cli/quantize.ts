@@ -132,7 +132,6 @@ async function exportModelFile(
 ): Promise<Uint8Array | string> {
   const node = await import('../node.ts');
   const recipe = node.parseRecipe(recipeText, 'recipe.json');
-  if (!recipe.options.twin) return 'a recipe without twin ranges has no form in integers';
   try {
     const files = { recipe, recipeText, weights, weightsFile: 'weights.safetensors' };
     return (await node.exportRecipe(files, nonlinear, `twinshift ${version}`)).bytes;

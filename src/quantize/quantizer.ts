@@ -35,7 +35,31 @@ export interface PixelQuantizer {
   readonly bits: 8;
 }
 
-export type ActivationQuantizer = UniformQuantizer | TwinSoftmaxQuantizer | TwinGeluQuantizer | PixelQuantizer;
+/**
+ * Codes of any increasing integers, in units of `step`: log2 and adaptive-base log levels after softmax and GELU (AdaLog, section 3).
+ * A value takes the nearest level. A product reads a level as two planes of 7 bits, `128 hi + lo` for probabilities and
+ * `128 hi - lo` after GELU, so that the codes of both planes are twin codes with shift 7 over twice the depth.
+ */
+export interface LevelsQuantizer {
+  readonly type: 'levels';
+  readonly operand: 'softmax' | 'gelu';
+  readonly family: 'log2' | 'adaptive-log';
+  readonly bits: number;
+  /** f32: the real value of one unit of a level. */
+  readonly step: number;
+  /** At most 2^bits, ascending: in 0..16383 for softmax, -127..16256 for gelu. */
+  readonly levels: readonly number[];
+}
+
+export type ActivationQuantizer =
+  | UniformQuantizer
+  | TwinSoftmaxQuantizer
+  | TwinGeluQuantizer
+  | PixelQuantizer
+  | LevelsQuantizer;
+
+/** Bits of the lower plane of a level: the twin shift of its codes. */
+export const PLANE_SHIFT = 7;
 
 /**
  * The real step of one integer unit of a code of each group: `scales` of a uniform quantizer, s_R1 of twin ranges (whose R2
@@ -51,11 +75,14 @@ export function steps(quantizer: ActivationQuantizer): readonly number[] {
       return [quantizer.scaleR2 / 2 ** quantizer.shift];
     case 'pixels':
       return [1];
+    case 'levels':
+      return [quantizer.step];
   }
 }
 
 /** Left shift of R2 codes inside the integer product; 0 without twin ranges. */
 export function twinShift(quantizer: ActivationQuantizer): number {
+  if (quantizer.type === 'levels') return PLANE_SHIFT;
   return quantizer.type === 'twin-softmax' || quantizer.type === 'twin-gelu' ? quantizer.shift : 0;
 }
 

@@ -17,7 +17,12 @@ import type { Model } from '../model/load.ts';
 import { patchCodes, unfoldPatches } from '../model/patches.ts';
 import { packDepthMajor, packRows } from '../kernels/pack.ts';
 import { concatenate } from '../model/concatenate.ts';
-import { geometries, quantizedExecutor, type DeviceWeight, type QuantizedLayer } from './quantizedExecutor.ts';
+import {
+  geometries,
+  quantizedExecutor,
+  type DeviceWeight,
+  type QuantizedLayer,
+} from '../quantize/quantizedExecutor.ts';
 
 /** A network that turns preprocessed images into logits. */
 export interface Runner {

@@ -4,7 +4,7 @@ import { captureUnit } from '../../src/calibrate/captureUnit.ts';
 import type { CheckpointStore } from '../../src/calibrate/checkpoint.ts';
 import { CalibrationError } from '../../src/calibrate/errors.ts';
 import { fisherSeed } from '../../src/calibrate/gradientSeed.ts';
-import { calibrationOptions } from '../../src/calibrate/options.ts';
+import { calibrationOptions } from '../../src/calibrate/presets.ts';
 import type { LayerRecipe, Recipe } from '../../src/calibrate/recipe.ts';
 import { quantizedWeightsFile } from '../../src/calibrate/weightsFile.ts';
 import { readBytes } from '../../src/gpu/readback.ts';

@@ -4,7 +4,7 @@ import { CalibrationError } from '../../src/calibrate/errors.ts';
 import { checkRecipeFits } from '../../src/calibrate/fitRecipe.ts';
 import { inputRows, observeUnit, startStatistics } from '../../src/calibrate/forwardStatistics.ts';
 import { integerRecipe } from '../../src/calibrate/integerRecipe.ts';
-import { calibrationOptions } from '../../src/calibrate/options.ts';
+import { calibrationOptions } from '../../src/calibrate/presets.ts';
 import { NONLINEAR_METHODS, type LayerRecipe, type Recipe } from '../../src/calibrate/recipe.ts';
 import { readF32 } from '../../src/gpu/readback.ts';
 import { normalizePixels } from '../../src/io/preprocess.ts';

@@ -2,7 +2,7 @@ import { beforeAll, expect, test } from 'vitest';
 import { captureUnit } from '../../src/calibrate/captureUnit.ts';
 import { layerPlan, prepareLayer } from '../../src/calibrate/layerPlan.ts';
 import { scoreCandidates, type LayerProblem } from '../../src/calibrate/layerScorer.ts';
-import { calibrationOptions } from '../../src/calibrate/options.ts';
+import { calibrationOptions } from '../../src/calibrate/presets.ts';
 import { sampleRows } from '../../src/calibrate/rowSample.ts';
 import { ParameterStore } from '../../src/model/execute.ts';
 import { isSearched, type Unit } from '../../src/model/graph.ts';

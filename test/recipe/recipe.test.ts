@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { checkRecipeFits } from '../../src/calibrate/fitRecipe.ts';
-import { calibrationOptions } from '../../src/calibrate/options.ts';
+import { calibrationOptions } from '../../src/calibrate/presets.ts';
 import { parseRecipe } from '../../src/calibrate/readRecipe.ts';
 import type { Recipe } from '../../src/calibrate/recipe.ts';
 import { recipeText } from '../../src/calibrate/recipeText.ts';
@@ -11,7 +11,7 @@ const HASH = 'ab'.repeat(32);
 
 const recipe: Recipe = {
   format: 'twinshift-recipe',
-  version: 2,
+  version: 3,
   model: { architecture: 'vit', weightsSha256: HASH, config: { anything: [1, 2] } },
   options: calibrationOptions('default', { weightBits: 6, seed: 3 }),
   images: [{ file: 'a.png', sha256: HASH }],
@@ -127,21 +127,27 @@ test('its text reads back, a layer a line', () => {
   expect(lines.filter((line) => line.startsWith('      {"name":"only.'))).toHaveLength(2);
 });
 
-test('members that version 2 does not know are dropped', () => {
+test('members that version 3 does not know are dropped', () => {
   const text = changed('layers.0.a', { ...recipe.layers[0]?.a, extra: 1 });
   expect(parseRecipe(text, 'recipe.json')).toEqual(recipe);
 });
 
 test.each<[string, string, unknown]>([
   ['recipe.json: format is "other", wanted "twinshift-recipe"', 'format', 'other'],
-  ['recipe.json: version is 1, wanted 2: this program reads version 2 only; quantize again', 'version', 1],
-  ['recipe.json: version is 3, wanted 2', 'version', 3],
+  ['recipe.json: version is 2, wanted 3: this program reads version 3 only; quantize again', 'version', 2],
+  ['recipe.json: version is 4, wanted 3', 'version', 4],
   ['version is missing', 'version', undefined],
   ['model is missing, wanted an object', 'model', undefined],
   ['model.weightsSha256 is "AB"', 'model.weightsSha256', 'AB'],
   ['options.weightBits is 9, wanted a number in 2..8', 'options.weightBits', 9],
   ['options.metric is "none", wanted one of hessian, mse, cosine', 'options.metric', 'none'],
-  ['options.twin is 1, wanted true or false', 'options.twin', 1],
+  ['options.gelu is 1, wanted one of uniform, twin', 'options.gelu', 1],
+  ['options.layers is missing, wanted an array', 'options.layers', undefined],
+  [
+    'options.layers[0].options.seed is 1, wanted none of that name',
+    'options.layers',
+    [{ pattern: '*', options: { seed: 1 } }],
+  ],
   ['options.seed is 1.5, wanted an integer', 'options.seed', 1.5],
   ['images is {}, wanted an array', 'images', {}],
   ['images[0].file is 3, wanted a text', 'images.0.file', 3],

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { calibrationOptions } from '../../src/calibrate/options.ts';
+import { calibrationOptions } from '../../src/calibrate/presets.ts';
 import { initialScale, maxTwinShift, steps, twinShift } from '../../src/quantize/quantizer.ts';
 import { packDepthMajor, packRows } from '../../src/kernels/pack.ts';
 import { foldPixels } from '../../src/quantize/pixels.ts';

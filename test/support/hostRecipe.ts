@@ -1,4 +1,4 @@
-import { calibrationOptions } from '../../src/calibrate/options.ts';
+import { calibrationOptions } from '../../src/calibrate/presets.ts';
 import type { LayerRecipe, Recipe } from '../../src/calibrate/recipe.ts';
 import type { QuantizedWeight } from '../../src/calibrate/quantizeWeights.ts';
 import { quantizedWeightsFile } from '../../src/calibrate/weightsFile.ts';
@@ -63,7 +63,7 @@ export function hostRecipe(
   }
   const recipe: Recipe = {
     format: 'twinshift-recipe',
-    version: 2,
+    version: 3,
     model: { architecture: model.config.architecture, weightsSha256: model.weightsSha256, config: model.rawConfig },
     options: calibrationOptions('default', { weightBits, activationBits }),
     images: images.map((_, i) => ({ file: `${i}.png`, sha256: '0'.repeat(64) })),

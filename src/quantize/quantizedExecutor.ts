@@ -4,11 +4,10 @@ import { codeWords, type CodeKind } from '../kernels/codes.ts';
 import { matmulCodes } from '../kernels/matmulCodes.ts';
 import type { SearchedExecutor } from '../model/execute.ts';
 import type { SearchedOperation, Unit } from '../model/graph.ts';
-import { encodeLeft, encodeRight } from '../quantize/encode.ts';
-import { productGeometry, type ProductGeometry } from '../quantize/geometry.ts';
-import { twinShift } from '../quantize/quantizer.ts';
-import { productScales } from '../quantize/scales.ts';
-import type { LayerRecipe } from '../calibrate/recipe.ts';
+import { encodeLeft, encodeRight } from './encode.ts';
+import { productGeometry, type ProductGeometry } from './geometry.ts';
+import { twinShift, type ActivationQuantizer, type UniformQuantizer } from './quantizer.ts';
+import { productScales } from './scales.ts';
 
 /** A quantized weight on the device. */
 export interface DeviceWeight {
@@ -18,9 +17,9 @@ export interface DeviceWeight {
   readonly bias: GPUBuffer | null;
 }
 
-/** A layer ready to run: its recipe, where its operands lie, its weight. */
+/** A layer ready to run: its quantizers, where its operands lie, its weight. */
 export interface QuantizedLayer {
-  readonly recipe: LayerRecipe;
+  readonly recipe: { readonly a: ActivationQuantizer; readonly b: UniformQuantizer };
   readonly geometry: ProductGeometry;
   readonly weight: DeviceWeight | undefined;
 }
