@@ -44,5 +44,6 @@ export { openNodeGpu, type NodeGpu } from './node/openGpu.ts';
 export { checkOutputFile } from './node/outputFile.ts';
 export { checkOutputFolder } from './node/outputFolder.ts';
 export { loadRecipeFiles, loadRecipeFolder, recipePaths, type RecipeFolder } from './node/recipeFolder.ts';
+export { loadSettings } from './node/settings.ts';
 export { requireImages, selectImages, type ImageSelection, type SelectOptions } from './node/selectImages.ts';
 export { selfTest, type SelfTestResult } from './selfTest/selfTest.ts';

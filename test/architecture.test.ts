@@ -35,7 +35,7 @@ const ROOMS = {
     'io',
     'gpu',
   ],
-  cli: ['index.ts', 'node.ts', '../package.json'],
+  cli: ['index.ts', 'node.ts', 'calibrate/options.ts', '../package.json'],
 };
 const ENTRIES = ['index.ts', 'node.ts', 'browser.ts'];
 const TABLE = { ...ROOMS, ...Object.fromEntries(ENTRIES.map((entry) => [entry, ['*']])) };

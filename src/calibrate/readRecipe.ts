@@ -1,6 +1,5 @@
-import { findDuplicateKey } from '../io/duplicateKey.ts';
-import { FormatError } from '../io/errors.ts';
 import { JsonReader } from '../io/jsonReader.ts';
+import { parseJson } from '../io/parseJson.ts';
 import type { ActivationQuantizer, UniformQuantizer } from '../quantize/quantizer.ts';
 import { readOptions } from './readOptions.ts';
 import {
@@ -52,18 +51,6 @@ export function parseRecipe(text: string, file: string): Recipe {
     layers: document.field('layers').items().map(readLayer),
     integer: readInteger(document.field('integer')),
   };
-}
-
-function parseJson(text: string, file: string): unknown {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    throw new FormatError(`${file} is not JSON: ${(cause as Error).message}`, { cause });
-  }
-  const twice = findDuplicateKey(text);
-  if (twice !== undefined) throw new FormatError(`${file} holds the key ${JSON.stringify(twice)} twice in one object`);
-  return value;
 }
 
 function readLayer(layer: JsonReader): LayerRecipe {

@@ -1,14 +1,16 @@
 import type { LayerDescription, ModelDescription, OperandDescription } from '../node.ts';
 import type { Command } from './command.ts';
 import { EXIT } from './errors.ts';
-import { choice, integer, onOff } from './flags.ts';
+import { PRESET_NAMES } from '../calibrate/options.ts';
+import { choice, onOff, optionalPath } from './flags.ts';
+import { optionFlags, optionsGiven } from './optionFlags.ts';
 import { formatBytes, formatCount, plural, table } from './text.ts';
 
 const flags = {
-  'weight-bits': integer('bits of a weight, 2 to 8', 8, 2, 8),
-  'activation-bits': integer('bits of an activation, 2 to 8', 8, 2, 8),
-  preset: choice('preset whose quantizers are shown', 'default', ['default', 'paper', 'base']),
+  preset: choice('options to begin with', 'default', PRESET_NAMES),
+  config: optionalPath('<file>', 'JSON file with options, and with rules for single layers'),
   json: onOff('print the layers as one JSON document'),
+  ...optionFlags(),
 };
 
 export const inspect: Command<typeof flags> = {
@@ -21,12 +23,10 @@ export const inspect: Command<typeof flags> = {
   ],
   flags,
   examples: ['twinshift inspect models/sample', 'twinshift inspect deit-tiny --weight-bits 4 --activation-bits 8'],
-  async run({ values, positionals }, { print }) {
+  async run({ values, given, positionals }, { print }) {
     const node = await import('../node.ts');
-    const options = node.calibrationOptions(values.preset, {
-      weightBits: values['weight-bits'],
-      activationBits: values['activation-bits'],
-    });
+    const settings = values.config === undefined ? {} : await node.loadSettings(values.config);
+    const options = node.calibrationOptions(values.preset, { ...settings, ...optionsGiven(values, given) });
     const model = node.describeModel(await node.loadModelFolder(positionals[0] as string), options);
     print(values.json ? `${JSON.stringify(model, null, 2)}\n` : layerTable(model));
     return EXIT.ok;

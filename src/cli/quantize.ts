@@ -1,7 +1,9 @@
 import type { NonlinearChoice } from '../node.ts';
 import type { Command } from './command.ts';
-import { EXIT, UsageError } from './errors.ts';
-import { choice, integer, onOff, requiredPath } from './flags.ts';
+import { EXIT } from './errors.ts';
+import { PRESET_NAMES } from '../calibrate/options.ts';
+import { choice, integer, onOff, optionalPath, requiredPath } from './flags.ts';
+import { optionFlags, optionsGiven } from './optionFlags.ts';
 import { nonlinearFlag } from './nonlinearFlag.ts';
 import { runSummary, type RunReport } from './runReport.ts';
 import { version } from './version.ts';
@@ -10,14 +12,13 @@ const flags = {
   images: requiredPath('<dir>', 'folder of calibration images (.jpg .jpeg .png .webp); no labels are needed'),
   out: requiredPath('<dir>', 'folder to write recipe.json, weights.safetensors and the model file to'),
   count: integer('images to calibrate with; a seeded sample when the folder has more', 32, 1, 65_536),
-  'weight-bits': integer('bits of a weight, 2 to 8', 8, 2, 8),
-  'activation-bits': integer('bits of an activation, 2 to 8', 8, 2, 8),
-  preset: choice('how scales are searched', 'default', ['default', 'paper', 'base']),
+  preset: choice('options to begin with', 'default', PRESET_NAMES),
+  config: optionalPath('<file>', 'JSON file with options, and with rules for single layers'),
   nonlinear: nonlinearFlag(),
-  seed: integer('seed of the image sample and of the gradient draws', 0, 0, 2 ** 32 - 1),
   force: onOff('replace the output folder if it is not empty'),
   'skip-bad-images': onOff('name images that cannot be read and go on without them'),
   json: onOff('print the report of the run as one JSON document'),
+  ...optionFlags(),
 };
 
 export const quantize: Command<typeof flags> = {
@@ -26,8 +27,9 @@ export const quantize: Command<typeof flags> = {
   positionals: ['<model>'],
   description: [
     'Quantizes a ViT or DeiT: <model> is a folder with config.json and model.safetensors.',
-    'Presets: default (coarse-to-fine search), paper (PTQ4ViT as published: 100 candidates, 3 rounds),',
-    'base (Base PTQ, for comparison: cosine metric, no twin ranges).',
+    'Presets: fast, default, best (slower, for 6 bits and fewer), paper (PTQ4ViT as published), base (Base PTQ, for',
+    'comparison) and reference (the float quantizers of the published code). Flags go over --config, which goes over the preset.',
+    'docs/options.md tells every option with its paper.',
     'The adapter, timings and peak memory go to <out>.run.json beside the output folder.',
   ],
   flags,
@@ -38,17 +40,9 @@ export const quantize: Command<typeof flags> = {
   async run({ values, given, positionals }, { print, progress, signal }) {
     const started = performance.now();
     const node = await import('../node.ts');
-    if (values.preset === 'base' && given.has('nonlinear')) {
-      throw new UsageError(
-        '--nonlinear is of no use with --preset base: without twin ranges there is no inference in integers',
-      );
-    }
     const modelFolder = positionals[0] as string;
-    const options = node.calibrationOptions(values.preset, {
-      weightBits: values['weight-bits'],
-      activationBits: values['activation-bits'],
-      seed: values.seed,
-    });
+    const settings = values.config === undefined ? {} : await node.loadSettings(values.config);
+    const options = node.calibrationOptions(values.preset, { ...settings, ...optionsGiven(values, given) });
     await node.checkOutputFolder(values.out, { force: values.force, inputs: [modelFolder, values.images] });
     const out = values.out.replace(/(?<=.)[\\/]+$/, ''); // its report stands beside it, not in it
     const folder = await node.listImageFolder(values.images);
@@ -58,7 +52,7 @@ export const quantize: Command<typeof flags> = {
     try {
       const selection = await node.selectImages(folder, model.config.preprocessing, {
         count: values.count,
-        seed: values.seed,
+        seed: options.seed,
         ...(values['skip-bad-images'] ? { onBadImage: (why) => progress.note(`twinshift: skipped: ${why}`) } : {}),
         onProgress: (done, total) => progress.report({ stage: 'reading images', done, total }),
         signal,
