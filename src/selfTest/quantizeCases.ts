@@ -1,3 +1,4 @@
+import { columnRange, columnRangeKernel } from '../kernels/columnRange.ts';
 import { gatherRows, gatherRowsKernel } from '../kernels/gatherRows.ts';
 import { quantizeTwinGelu, quantizeTwinGeluKernel, twinGeluTable } from '../kernels/quantizeTwinGelu.ts';
 import {
@@ -9,6 +10,7 @@ import {
 import { quantizeUniform, quantizeUniformKernel } from '../kernels/quantizeUniform.ts';
 import { rangeStatistics, rangeStatisticsKernel } from '../kernels/rangeStatistics.ts';
 import { packRowMajor } from '../reference/codes.ts';
+import { columnRangeReference } from '../reference/columnRange.ts';
 import { gatherRowsReference } from '../reference/gatherRows.ts';
 import { quantizeTwinGeluReference } from '../reference/quantizeTwinGelu.ts';
 import { quantizeTwinSoftmaxReference } from '../reference/quantizeTwinSoftmax.ts';
@@ -30,6 +32,7 @@ export function quantizeCases(): SelfTestCase[] {
     softmaxCase('published'),
     geluCase(),
     rangeCase(),
+    columnCase(),
     gatherCase(),
   ];
 }
@@ -98,6 +101,15 @@ function rangeCase(): SelfTestCase {
   const expected = rangeStatisticsReference(source, params);
   return floatCase(rangeStatisticsKernel.name, { source }, expected, 1e-12, (device, buffers, statistics) =>
     rangeStatistics(device, { ...buffers, statistics }, params),
+  );
+}
+
+function columnCase(): SelfTestCase {
+  const source = noise(2 * ROWS * DEPTH, 6, 9);
+  const params = { groups: 2, rows: ROWS, columns: DEPTH };
+  const expected = new Uint32Array(columnRangeReference(source, params).buffer);
+  return exactCase(columnRangeKernel.name, { source }, expected, (device, buffers, ranges) =>
+    columnRange(device, { ...buffers, ranges }, params),
   );
 }
 
