@@ -30,7 +30,6 @@ export type PresetName = (typeof PRESET_NAMES)[number];
 interface Word<W extends string, P extends boolean> {
   readonly kind: 'word';
   readonly words: readonly W[];
-  readonly help: string;
   readonly perLayer: P;
 }
 
@@ -38,73 +37,52 @@ interface Numeric<P extends boolean> {
   readonly kind: 'integer' | 'number';
   readonly low: number;
   readonly high: number;
-  readonly help: string;
   readonly perLayer: P;
 }
 
-function word<const W extends string, const P extends boolean>(
-  words: readonly W[],
-  perLayer: P,
-  help: string,
-): Word<W, P> {
-  return { kind: 'word', words, help, perLayer };
+function word<const W extends string, const P extends boolean>(words: readonly W[], perLayer: P): Word<W, P> {
+  return { kind: 'word', words, perLayer };
 }
 
-function integer<const P extends boolean>(low: number, high: number, perLayer: P, help: string): Numeric<P> {
-  return { kind: 'integer', low, high, help, perLayer };
+function integer<const P extends boolean>(low: number, high: number, perLayer: P): Numeric<P> {
+  return { kind: 'integer', low, high, perLayer };
 }
 
-function number<const P extends boolean>(low: number, high: number, perLayer: P, help: string): Numeric<P> {
-  return { kind: 'number', low, high, help, perLayer };
+function number<const P extends boolean>(low: number, high: number, perLayer: P): Numeric<P> {
+  return { kind: 'number', low, high, perLayer };
 }
 
-/** Every option but the preset: its values, whether a single layer can have its own, and what it does. */
+/** Every option but the preset: its values, and whether a single layer can have its own; docs/options.md tells what each does. */
 export const OPTION_FIELDS = {
-  weightBits: integer(2, 8, true, 'bits of a weight'),
-  activationBits: integer(2, 8, true, 'bits of an activation'),
-  outerWeightBits: word(
-    ['same', 'at-least-8-below-6'],
-    false,
-    'weights of the patch embedding and the head: as the others, or 8 bits when the others have fewer than 6',
-  ),
-  seed: integer(0, 2 ** 32 - 1, false, 'seed of gradient draws'),
-  calibrator: word(CALIBRATORS, true, 'how scales are found'),
-  percentile: number(50, 100, true, 'share of magnitudes, in percent, that the calibrator percentile does not clip'),
-  metric: word(METRICS, true, 'what a search scores candidates by'),
-  gradientSeed: word(GRADIENT_SEEDS, false, 'gradient at the logits for the metric hessian'),
-  gradientDraws: integer(1, 4, false, 'draws of the gradient seeds fisher and random-probe whose squares are added'),
-  integerRange: word(['full', 'restricted'], true, 'codes -q..q-1, or -(q-1)..q-1'),
-  activationOffset: word(
-    ['none', 'zero-point'],
-    true,
-    'codes of linear layer inputs without offset, or with one that the bias takes up',
-  ),
-  activationScaling: word(['static', 'per-token'], true, 'scales from calibration, or of every token as it comes'),
-  softmax: word(SHAPED_QUANTIZERS, true, 'quantizer of attention probabilities'),
-  gelu: word(SHAPED_QUANTIZERS, true, 'quantizer of GELU outputs'),
-  twinBoundary: word(['nearest', 'published'], true, 'which range of a twin quantizer a probability takes'),
-  weightGranularity: word(['tensor', 'part', 'channel', 'block'], true, 'what of a weight has a scale of its own'),
-  weightRowBlocks: integer(1, 65_536, true, 'runs of output features of the weight granularity block'),
-  weightColumnBlocks: integer(1, 65_536, true, 'runs of input features of the weight granularity block'),
-  attentionGranularity: word(['tensor', 'head'], true, 'what of q, k, v has a scale of its own'),
-  activationBlocks: integer(1, 65_536, true, 'runs of input features of a linear layer with scales of their own'),
-  rounds: integer(1, 1000, true, 'alternations between the two operands of a product'),
-  search: word(
-    ['exhaustive', 'coarse-to-fine'],
-    true,
-    'all candidates on all rows, or few of them on sampled rows first',
-  ),
-  candidates: integer(1, 1_000_000, true, 'candidates of one operand in a round'),
-  alpha: number(0, 1000, true, 'smallest candidate scale, relative to the one that holds the largest value'),
-  beta: number(0, 1000, true, 'largest candidate scale'),
-  folding: word(
-    ['none', 'reparameterize', 'smooth'],
-    false,
-    'scales of single channels, moved from LayerNorm outputs and values into weights before the search',
-  ),
-  compensation: word(['none', 'gptq', 'ridge-gptq'], true, 'rounding errors of weights made up for by later columns'),
-  rounding: word(['nearest', 'refined'], true, 'weight codes nearest, or flipped one by one where the score falls'),
-  biasCorrection: word(['none', 'layer', 'network'], false, 'mean output errors taken up by biases'),
+  weightBits: integer(2, 8, true),
+  activationBits: integer(2, 8, true),
+  outerWeightBits: word(['same', 'at-least-8-below-6'], false),
+  seed: integer(0, 2 ** 32 - 1, false),
+  calibrator: word(CALIBRATORS, true),
+  percentile: number(50, 100, true),
+  metric: word(METRICS, true),
+  gradientSeed: word(GRADIENT_SEEDS, false),
+  gradientDraws: integer(1, 4, false),
+  integerRange: word(['full', 'restricted'], true),
+  activationOffset: word(['none', 'zero-point'], true),
+  activationScaling: word(['static', 'per-token'], true),
+  softmax: word(SHAPED_QUANTIZERS, true),
+  gelu: word(SHAPED_QUANTIZERS, true),
+  twinBoundary: word(['nearest', 'published'], true),
+  weightGranularity: word(['tensor', 'part', 'channel', 'block'], true),
+  weightRowBlocks: integer(1, 65_536, true),
+  weightColumnBlocks: integer(1, 65_536, true),
+  attentionGranularity: word(['tensor', 'head'], true),
+  activationBlocks: integer(1, 65_536, true),
+  rounds: integer(1, 1000, true),
+  search: word(['exhaustive', 'coarse-to-fine'], true),
+  candidates: integer(1, 1_000_000, true),
+  alpha: number(0, 1000, true),
+  beta: number(0, 1000, true),
+  folding: word(['none', 'reparameterize', 'smooth'], false),
+  compensation: word(['none', 'gptq', 'ridge-gptq'], true),
+  rounding: word(['nearest', 'refined'], true),
+  biasCorrection: word(['none', 'layer', 'network'], false),
 } as const;
 
 type FieldValue<F> = F extends { readonly words: readonly (infer W)[] } ? W : number;

@@ -3,6 +3,40 @@ import { UsageError } from './errors.ts';
 import { choice, integer, show, type Flag, type Flags } from './flags.ts';
 
 type FieldName = keyof typeof OPTION_FIELDS;
+
+const HELP: Readonly<Record<FieldName, string>> = {
+  weightBits: 'bits of a weight',
+  activationBits: 'bits of an activation',
+  outerWeightBits:
+    'weights of the patch embedding and the head: as the others, or 8 bits when the others have fewer than 6',
+  seed: 'seed of gradient draws',
+  calibrator: 'how scales are found',
+  percentile: 'share of magnitudes, in percent, that the calibrator percentile does not clip',
+  metric: 'what a search scores candidates by',
+  gradientSeed: 'gradient at the logits for the metric hessian',
+  gradientDraws: 'draws of the gradient seeds fisher and random-probe whose squares are added',
+  integerRange: 'codes -q..q-1, or -(q-1)..q-1',
+  activationOffset: 'codes of linear layer inputs without offset, or with one that the bias takes up',
+  activationScaling: 'scales from calibration, or of every token as it comes',
+  softmax: 'quantizer of attention probabilities',
+  gelu: 'quantizer of GELU outputs',
+  twinBoundary: 'which range of a twin quantizer a probability takes',
+  weightGranularity: 'what of a weight has a scale of its own',
+  weightRowBlocks: 'runs of output features of the weight granularity block',
+  weightColumnBlocks: 'runs of input features of the weight granularity block',
+  attentionGranularity: 'what of q, k, v has a scale of its own',
+  activationBlocks: 'runs of input features of a linear layer with scales of their own',
+  rounds: 'alternations between the two operands of a product',
+  search: 'all candidates on all rows, or few of them on sampled rows first',
+  candidates: 'candidates of one operand in a round',
+  alpha: 'smallest candidate scale, relative to the one that holds the largest value',
+  beta: 'largest candidate scale',
+  folding: 'scales of single channels, moved from LayerNorm outputs and values into weights before the search',
+  compensation: 'rounding errors of weights made up for by later columns',
+  rounding: 'weight codes nearest, or flipped one by one where the score falls',
+  biasCorrection: 'mean output errors taken up by biases',
+};
+
 type Kebab<S extends string> = S extends `${infer C}${infer Rest}`
   ? C extends Lowercase<C>
     ? `${C}${Kebab<Rest>}`
@@ -32,12 +66,13 @@ export function flagName(option: string): string {
 
 function optionFlag(name: FieldName): Flags[string] {
   const field = OPTION_FIELDS[name];
+  const help = HELP[name];
   const flag =
     field.kind === 'word'
-      ? choice<string>(field.help, '', field.words)
+      ? choice<string>(help, '', field.words)
       : field.kind === 'integer'
-        ? integer(field.help, 0, field.low, field.high)
-        : decimal(field.help, field.low, field.high);
+        ? integer(help, 0, field.low, field.high)
+        : decimal(help, field.low, field.high);
   return { ...flag, absent: undefined };
 }
 
