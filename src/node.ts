@@ -8,6 +8,7 @@ export {
 } from './calibrate/describeModel.ts';
 export { OutputError } from './io/errors.ts';
 export { writeFileAtomically, writeFolderAtomically, type WriteOptions } from './io/writeFolder.ts';
+export { ablate, type AblationInput, type AblationRow } from './node/ablate.ts';
 export { CheckpointCache } from './node/checkpointCache.ts';
 export { InputError } from './node/errors.ts';
 export {

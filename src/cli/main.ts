@@ -1,3 +1,4 @@
+import { ablate } from './ablate.ts';
 import { parseArguments } from './args.ts';
 import { bench } from './bench.ts';
 import { classify } from './classify.ts';
@@ -15,7 +16,16 @@ import { createProgress } from './progress.ts';
 import { quantize } from './quantize.ts';
 import { version } from './version.ts';
 
-const COMMANDS = [quantize, exportCommand, classify, evaluate, bench, inspect, doctor] as unknown as readonly Command[];
+const COMMANDS = [
+  quantize,
+  exportCommand,
+  classify,
+  evaluate,
+  ablate,
+  bench,
+  inspect,
+  doctor,
+] as unknown as readonly Command[];
 
 /**
  * Runs one command line, `args` being the words after `twinshift`. Results go to stdout, everything else to stderr.
