@@ -6,6 +6,7 @@
 // out  codes           u32, four signed 8-bit codes a word, depth d in byte d % 4; words = ceil(depth / 4), batch = images * heads
 //                      DEPTH_MAJOR 0: [candidates][batch][rows][words]
 //                      DEPTH_MAJOR 1: [candidates][batch][words][rows]
+//                      REPEAT: how often the codes of each matrix are written, one after the other
 //
 // code = clamp(round(x * inverse_scale), -q, q - 1), q = 2^(bits - 1), ties to even. The group of a row is
 // head * group_head_stride + row / rows_per_group. Bytes past the depth are 0. The product is one correctly rounded f32
@@ -20,6 +21,7 @@
 
 override WORKGROUP_SIZE: u32 = 64;
 override DEPTH_MAJOR: u32 = 0;
+override REPEAT: u32 = 1;
 
 struct Params {
   candidates: u32,
@@ -72,5 +74,6 @@ fn quantize_uniform(@builtin(global_invocation_id) gid: vec3<u32>, @builtin(num_
       packed |= (bitcast<u32>(code) & 0xffu) << (8u * lane);
     }
   }
-  codes[index] = packed;
+  let size = words * params.rows;
+  for (var copy = 0u; copy < REPEAT; copy++) { codes[(matrix * REPEAT + copy) * size + inside] = packed; }
 }

@@ -30,12 +30,17 @@ export interface AccumulatorShape {
   readonly depth: number;
   /** Bits of operand B. */
   readonly bBits: number;
+  /** Largest sum of |integers| of operand A along the depth, where it is known to be less than codes allow. */
+  readonly reach?: number | undefined;
 }
 
-/** Largest |acc| that a product of codes can reach; it must stay below 2^31 (PTQ4ViT, section 3.2, bit-shift alignment). */
-export function accumulatorBound({ kind, bits, shift, depth, bBits }: AccumulatorShape): number {
+/**
+ * Largest |acc| that a product of codes can reach; it must stay below 2^31 (PTQ4ViT, section 3.2, bit-shift alignment). Only the
+ * end counts: sums on the way to it may wrap, for i32 addition wraps back.
+ */
+export function accumulatorBound({ kind, bits, shift, depth, bBits, reach }: AccumulatorShape): number {
   const operandA = kind === 'uniform' ? 2 ** (bits - 1) : 2 ** shift * (2 ** (bits - 1) - 1);
-  return operandA * depth * 2 ** (bBits - 1);
+  return (reach ?? operandA * depth) * 2 ** (bBits - 1);
 }
 
 /** Largest twin shift whose products fit an i32 accumulator; -1 when none does. 9 / 7 / 5 at depth 197 / 768 / 3072, 8 x 8 bits. */

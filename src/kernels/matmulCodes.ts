@@ -61,6 +61,8 @@ export interface MatmulCodesParams {
   readonly aBits: number;
   /** Twin shift; 0 for uniform codes. */
   readonly shift: number;
+  /** Largest sum of |integers| of A along the depth, for the accumulator bound. Default: that of the largest codes. */
+  readonly aReach?: number | undefined;
   /** Width of a code of B, for the accumulator bound. Default 8. */
   readonly bBits?: number;
   /** Words between the B of two batch entries: `words * columns`, or 0 when all share one. */
@@ -85,13 +87,13 @@ export async function matmulCodes(
   { a, b, scales, bias, y }: MatmulCodesBuffers,
   params: MatmulCodesParams,
 ): Promise<Dispatch> {
-  const { images, heads, rows, depth, columns, aKind, aBits, shift, bBits = 8, bBatchStride } = params;
+  const { images, heads, rows, depth, columns, aKind, aBits, aReach, shift, bBits = 8, bBatchStride } = params;
   const { scaleHeadStride, scaleColumnStride, output, outputType = 'f32', lanes = lanesFor(columns) } = params;
   checkBits(aBits);
   checkBits(bBits);
   checkIntegers({ images, heads, rows, depth, columns }, 1);
   checkIntegers({ shift, bBatchStride, scaleHeadStride, scaleColumnStride, ...output }, 0);
-  const bound = accumulatorBound({ kind: aKind, bits: aBits, shift, depth, bBits });
+  const bound = accumulatorBound({ kind: aKind, bits: aBits, shift, depth, bBits, reach: aReach });
   if (bound >= 2 ** 31) {
     throw new RangeError(
       `shift ${shift} at depth ${depth} can reach ${bound} in a 32-bit accumulator; take a smaller shift`,

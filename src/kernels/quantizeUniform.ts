@@ -22,7 +22,7 @@ export const quantizeUniformKernel = {
     rows_per_group: 'u32',
     half_range: 'f32',
   },
-  overrides: { WORKGROUP_SIZE: 64, DEPTH_MAJOR: 0 },
+  overrides: { WORKGROUP_SIZE: 64, DEPTH_MAJOR: 0, REPEAT: 1 },
 } as const satisfies Kernel;
 
 export interface QuantizeUniformBuffers {
@@ -30,7 +30,7 @@ export interface QuantizeUniformBuffers {
   readonly source: Bindable;
   /** f32 `[candidates][groupsPerCandidate]`, `Math.fround(1 / scale)`. */
   readonly inverseScales: Bindable;
-  /** u32 `[candidates][images * heads][rows][words]` or `[candidates][images * heads][words][rows]`. */
+  /** u32 `[candidates][images * heads][repeat][rows][words]` or `[candidates][images * heads][repeat][words][rows]`. */
   readonly codes: Bindable;
 }
 
@@ -56,6 +56,8 @@ export interface QuantizeUniformParams {
   readonly groupPerHead: 0 | 1;
   /** Consecutive rows that share a group; 0: all of them. */
   readonly rowsPerGroup: number;
+  /** How often the codes of each image and head are written, one after the other. Default 1. */
+  readonly repeat?: number;
 }
 
 /**
@@ -70,8 +72,9 @@ export async function quantizeUniform(
 ): Promise<Dispatch> {
   const { bits, layout, candidates, images, heads, rows, depth, rowsPerGroup } = params;
   const { offset, imageStride, headStride, rowStride, depthStride, groupsPerCandidate, groupPerHead } = params;
+  const { repeat = 1 } = params;
   checkBits(bits);
-  checkIntegers({ candidates, images, heads, rows, depth, groupsPerCandidate }, 1);
+  checkIntegers({ candidates, images, heads, rows, depth, groupsPerCandidate, repeat }, 1);
   checkIntegers({ offset, imageStride, headStride, rowStride, depthStride, groupPerHead, rowsPerGroup }, 0);
   const groupsPerHead = rowsPerGroup === 0 ? 1 : Math.ceil(rows / rowsPerGroup);
   const groups = groupPerHead ? heads * groupsPerHead : groupsPerHead;
@@ -82,7 +85,7 @@ export async function quantizeUniform(
   checkRoom('source', source, lastRow + (depth - 1) * depthStride + 1);
   checkRoom('inverseScales', inverseScales, (candidates - 1) * groupsPerCandidate + groups);
   const words = candidates * images * heads * rows * codeWords(depth);
-  checkRoom('codes', codes, words);
+  checkRoom('codes', codes, repeat * words);
   return prepare(
     device,
     quantizeUniformKernel,
@@ -104,6 +107,6 @@ export async function quantizeUniform(
       half_range: 2 ** (bits - 1),
     },
     gridFor(device, words, quantizeUniformKernel.overrides.WORKGROUP_SIZE),
-    { DEPTH_MAJOR: layout === 'depth-major' ? 1 : 0 },
+    { DEPTH_MAJOR: layout === 'depth-major' ? 1 : 0, REPEAT: repeat },
   );
 }

@@ -1,20 +1,34 @@
 import type { BufferScope } from '../gpu/buffers.ts';
 import type { Dispatch } from '../gpu/kernel.ts';
-import { codeWords, type CodeKind } from '../kernels/codes.ts';
 import { matmulCodes } from '../kernels/matmulCodes.ts';
+import { packDepthMajor } from '../kernels/pack.ts';
 import type { SearchedExecutor } from '../model/execute.ts';
 import type { SearchedOperation, Unit } from '../model/graph.ts';
 import { encodeLeft, encodeRight } from './encode.ts';
 import { productGeometry, type ProductGeometry } from './geometry.ts';
-import { twinShift, type ActivationQuantizer, type UniformQuantizer } from './quantizer.ts';
+import { productShape } from './productShape.ts';
+import type { ActivationQuantizer, UniformQuantizer } from './quantizer.ts';
 import { productScales } from './scales.ts';
 
 /** A quantized weight on the device. */
 export interface DeviceWeight {
-  /** u32 `[words][outFeatures]`, depth-major. */
+  /** u32 `[repeat][words][outFeatures]`, depth-major: `weightWords`. */
   readonly codes: GPUBuffer;
   /** f32 `[outFeatures]` */
   readonly bias: GPUBuffer | null;
+}
+
+/** Codes `[outFeatures][inFeatures]` of a weight, packed as often as its product with `a` reads them. */
+export function weightWords(
+  codes: Int8Array,
+  outFeatures: number,
+  inFeatures: number,
+  a: ActivationQuantizer,
+): Uint8Array {
+  const once = packDepthMajor(codes, outFeatures, inFeatures);
+  const packed = new Uint8Array(productShape(inFeatures, a).repeat * once.length);
+  for (let start = 0; start < packed.length; start += once.length) packed.set(once, start);
+  return packed;
 }
 
 /** A layer ready to run: its quantizers, where its operands lie, its weight. */
@@ -52,6 +66,7 @@ async function runLayer(
 ): Promise<Dispatch[]> {
   const { heads, rows, depth, columns } = geometry;
   const { a, b } = recipe;
+  const shape = productShape(depth, a);
   const source = a.type === 'pixels' ? pixelCodes() : (tensors.get(geometry.a.tensor) as GPUBuffer);
   const left = await encodeLeft(device, source, geometry.a, { images, heads, rows, depth }, [a], scope);
   const right = geometry.b
@@ -62,10 +77,10 @@ async function runLayer(
         { images, heads, depth, columns },
         [b],
         scope,
+        shape.repeat,
       )
     : { codes: (weight as DeviceWeight).codes, dispatches: [] };
   const scales = productScales(geometry, a, b);
-  const kind: CodeKind = a.type === 'pixels' ? 'uniform' : a.type;
   const { offset, imageStride, headStride, rowStride } = geometry.output;
   const product = await matmulCodes(
     device,
@@ -80,13 +95,14 @@ async function runLayer(
       images,
       heads,
       rows,
-      depth,
+      depth: shape.depth,
       columns,
-      aKind: kind,
-      aBits: a.bits,
-      shift: twinShift(a),
+      aKind: shape.kind,
+      aBits: shape.bits,
+      aReach: shape.reach,
+      shift: shape.shift,
       bBits: b.bits,
-      bBatchStride: geometry.b ? codeWords(depth) * columns : 0,
+      bBatchStride: geometry.b ? shape.words * columns : 0,
       scaleHeadStride: scales.headStride,
       scaleColumnStride: scales.columnStride,
       output: { offset, imageStride, headStride, rowStride },

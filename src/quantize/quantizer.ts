@@ -1,4 +1,5 @@
 import { largestTwinShift } from '../kernels/codes.ts';
+import { PLANE_SHIFT } from '../kernels/quantizeLevels.ts';
 
 /** Quantizers as data: what a recipe stores, what a search chooses and what a simulation or an export carries out. */
 
@@ -52,14 +53,7 @@ export interface LevelsQuantizer {
 }
 
 export type ActivationQuantizer =
-  | UniformQuantizer
-  | TwinSoftmaxQuantizer
-  | TwinGeluQuantizer
-  | PixelQuantizer
-  | LevelsQuantizer;
-
-/** Bits of the lower plane of a level: the twin shift of its codes. */
-export const PLANE_SHIFT = 7;
+  UniformQuantizer | TwinSoftmaxQuantizer | TwinGeluQuantizer | PixelQuantizer | LevelsQuantizer;
 
 /**
  * The real step of one integer unit of a code of each group: `scales` of a uniform quantizer, s_R1 of twin ranges (whose R2

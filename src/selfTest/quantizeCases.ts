@@ -1,5 +1,6 @@
 import { columnRange, columnRangeKernel } from '../kernels/columnRange.ts';
 import { gatherRows, gatherRowsKernel } from '../kernels/gatherRows.ts';
+import { levelEntries, quantizeLevels, quantizeLevelsKernel, type LevelOperand } from '../kernels/quantizeLevels.ts';
 import { quantizeTwinGelu, quantizeTwinGeluKernel, twinGeluTable } from '../kernels/quantizeTwinGelu.ts';
 import {
   quantizeTwinSoftmax,
@@ -12,6 +13,7 @@ import { rangeStatistics, rangeStatisticsKernel } from '../kernels/rangeStatisti
 import { packRowMajor } from '../reference/codes.ts';
 import { columnRangeReference } from '../reference/columnRange.ts';
 import { gatherRowsReference } from '../reference/gatherRows.ts';
+import { quantizeLevelsReference } from '../reference/quantizeLevels.ts';
 import { quantizeTwinGeluReference } from '../reference/quantizeTwinGelu.ts';
 import { quantizeTwinSoftmaxReference } from '../reference/quantizeTwinSoftmax.ts';
 import { quantizeUniformReference } from '../reference/quantizeUniform.ts';
@@ -31,6 +33,8 @@ export function quantizeCases(): SelfTestCase[] {
     softmaxCase('nearest'),
     softmaxCase('published'),
     geluCase(),
+    levelsCase('softmax'),
+    levelsCase('gelu'),
     rangeCase(),
     columnCase(),
     gatherCase(),
@@ -91,6 +95,26 @@ function geluCase(): SelfTestCase {
   const expected = packRowMajor(quantizeTwinGeluReference(source, { bits: BITS, ...inverses }), ROWS, DEPTH);
   return exactCase(quantizeTwinGeluKernel.name, { source, table }, expected, (device, buffers, codes) =>
     quantizeTwinGelu(device, { ...buffers, codes }, TWIN),
+  );
+}
+
+/** Levels of ever larger gaps; every eighth value lies on a midpoint. */
+function levelsCase(operand: LevelOperand): SelfTestCase {
+  const below = operand === 'gelu' ? [-100, -20, -1] : [];
+  const levels = [...below, ...Array.from({ length: 60 }, (_, i) => i + Math.floor(i ** 3 / 16))];
+  const table = { operand, bits: BITS, step: 2 ** -12, levels };
+  const { thresholds, planes } = levelEntries(table);
+  const source = noise(ROWS * DEPTH, 6, 0.5).map((x, i) =>
+    i % 8 === 0 ? (thresholds[(i / 8) % 50] as number) : x ** 3,
+  );
+  const inputs = { source, thresholds: Float32Array.from(thresholds), planes: Uint32Array.from(planes) };
+  const expected = quantizeLevelsReference(source, DEPTH, table);
+  return exactCase(
+    quantizeLevelsKernel.name,
+    inputs,
+    expected,
+    (device, buffers, codes) => quantizeLevels(device, { ...buffers, codes }, TWIN),
+    operand,
   );
 }
 

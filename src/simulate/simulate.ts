@@ -15,11 +15,13 @@ import {
 import { searchedLayers, type LinearOperation } from '../model/graph.ts';
 import type { Model } from '../model/load.ts';
 import { patchCodes, unfoldPatches } from '../model/patches.ts';
-import { packDepthMajor, packRows } from '../kernels/pack.ts';
+import { packRows } from '../kernels/pack.ts';
 import { concatenate } from '../model/concatenate.ts';
+import type { ActivationQuantizer } from '../quantize/quantizer.ts';
 import {
   geometries,
   quantizedExecutor,
+  weightWords,
   type DeviceWeight,
   type QuantizedLayer,
 } from '../quantize/quantizedExecutor.ts';
@@ -97,7 +99,7 @@ class NetworkRunner implements Runner {
       const { name } = operation;
       const [layer, geometry] = [byName.get(name), geometryOf.get(name)];
       if (!layer || !geometry) throw new FormatError(`the recipe has no layer ${name}; quantize this model again`);
-      const weight = operation.kind === 'linear' ? this.#upload(operation, tensors, weightsName) : undefined;
+      const weight = operation.kind === 'linear' ? this.#upload(operation, layer.a, tensors, weightsName) : undefined;
       layers.set(name, { recipe: layer, geometry, weight });
     }
     this.#executor = quantizedExecutor(this.#gpu.device, layers, () => this.#pixelCodes as GPUBuffer);
@@ -105,6 +107,7 @@ class NetworkRunner implements Runner {
 
   #upload(
     { name, inFeatures, outFeatures, bias }: LinearOperation,
+    a: ActivationQuantizer,
     tensors: ReadonlyMap<string, TensorEntry>,
     file: string,
   ): DeviceWeight {
@@ -118,7 +121,7 @@ class NetworkRunner implements Runner {
       }
       return found;
     };
-    const codes = packDepthMajor(readI8(entry('codes', [outFeatures, inFeatures])), outFeatures, inFeatures);
+    const codes = weightWords(readI8(entry('codes', [outFeatures, inFeatures])), outFeatures, inFeatures, a);
     const hasBias = bias !== null || tensors.has(`${name}.bias`);
     const shift = hasBias ? this.#pool.upload(readF32(entry('bias', [outFeatures])), `${name} bias`) : null;
     return { codes: this.#pool.upload(codes, `${name} codes`), bias: shift };

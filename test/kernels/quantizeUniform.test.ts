@@ -9,10 +9,10 @@ const shared = useGpu();
 
 async function run(source: Float32Array, inverse: Float32Array, params: QuantizeUniformParams): Promise<Uint32Array> {
   const scope = shared.pool.scope();
-  const { candidates, images, heads, rows, depth } = params;
+  const { candidates, images, heads, rows, depth, repeat = 1 } = params;
   const sourceBuffer = scope.upload(source, 'source');
   const inverseScales = uploadInJunk(shared.pool, inverse, 'inverse scales');
-  const words = candidates * images * heads * rows * Math.ceil(depth / 4);
+  const words = repeat * candidates * images * heads * rows * Math.ceil(depth / 4);
   const bytes = await runInto(shared.pool, words, async (codes) => [
     await quantizeUniform(shared.device, { source: sourceBuffer, inverseScales, codes }, params),
   ]);
@@ -72,6 +72,20 @@ test('rounds half to even and saturates at both ends', async () => {
   );
   const expected = [0, 2, 2, 0, -2, -2, 126, 127, 127, -128, -128, -128, 0, 0, 0, 0];
   expect(bytes(await run(x, Float32Array.of(1), matrix(1, x.length)))).toEqual(expected);
+});
+
+test('the codes of every image and head can be written twice', async () => {
+  const view = { images: 2, heads: 3, imageStride: 3 * 5 * 7, headStride: 5 * 7 };
+  const once = { ...matrix(5, 7), ...view, layout: 'depth-major', candidates: 2 } as const;
+  const x = activations(2 * 3 * 5 * 7, 8);
+  const inverse = Float32Array.of(1, 0.25);
+  const single = await run(x, inverse, once);
+  const size = 2 * 5;
+  const twice = Array.from({ length: 2 * single.length }, (_, i) => {
+    const [entry, inside] = [Math.floor(i / (2 * size)), i % size];
+    return single[entry * size + inside] as number;
+  });
+  expectSame(await run(x, inverse, { ...once, repeat: 2 }), Uint32Array.from(twice));
 });
 
 test('two bits hold -2, -1, 0 and 1', async () => {

@@ -69,6 +69,15 @@ function dequantized(x: number, quantizer: ActivationQuantizer, group: number, g
       if (quantizer.boundary === 'published') return x < 2 ** -quantizer.shift ? fineValue : coarseValue;
       return Math.abs(x - fineValue) < Math.abs(x - coarseValue) ? fineValue : coarseValue;
     }
+    case 'levels': {
+      const { step, levels } = quantizer;
+      // from the top: of two levels equally near the upper one
+      return (
+        levels.toReversed().reduce((best, level) => {
+          return Math.abs(x - level * step) < Math.abs(x - best * step) ? level : best;
+        }) * step
+      );
+    }
     case 'twin-gelu': {
       const largest = 2 ** (quantizer.bits - 1) - 1;
       const scale = x < 0 ? quantizer.scaleR2 / 2 ** quantizer.shift : quantizer.scaleR2;
