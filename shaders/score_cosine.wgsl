@@ -5,7 +5,9 @@
 //
 // acc and yhat as in score_elementwise (same exactness and bound: twin 2^shift * (2^(A_BITS-1) - 1) * depth * 2^(w-1) < 2^31,
 // uniform 2^(A_BITS-1) * depth * 2^(w-1) < 2^31); cosine = sum y * yhat / (max(|y|, eps) * max(|yhat|, eps)), eps = 1e-8, as
-// torch.nn.functional.cosine_similarity. f32, absolute error <= 4e-6.
+// torch.nn.functional.cosine_similarity. f32, absolute error <= 4e-6. With CENTRED 1 the means of the part are taken off y and yhat
+// first (pearson): its sums are of y - p and yhat - p, p the median of the part's first, middle and last y, so that neither a
+// large mean nor one outlier cancels; error <= 2e-5.
 //
 // The order of the sums is a constant of the method: the columns of a part fall into 32 classes, column modulo 32 counted from
 // the part's first; a class is summed in column order, then the classes in index order. It depends neither on WX nor on which
@@ -28,6 +30,7 @@
 override WX: u32 = 32;
 override A_KIND: u32 = 0;
 override A_BITS: u32 = 8;
+override CENTRED: u32 = 0;
 
 const CLASSES: u32 = 32; // a constant of the method, not of the workgroup
 
@@ -63,12 +66,16 @@ struct Params {
 
 /// y * yhat, y^2 and yhat^2 summed by row and class.
 var<workgroup> class_sums: array<vec3<f32>, 256>;
+/// y and yhat summed likewise, with CENTRED.
+var<workgroup> class_totals: array<vec2<f32>, 256>;
 
 /// The sums of a row's classes in one lane: x is class `lane`, y class `lane + 16` where a lane has two.
 struct RowSums {
   dot: vec2<f32>,
   power: vec2<f32>,
   power_hat: vec2<f32>,
+  total: vec2<f32>,
+  total_hat: vec2<f32>,
 }
 
 fn add_columns(sum: vec2<f32>, terms: vec4<f32>) -> vec2<f32> {
@@ -76,22 +83,48 @@ fn add_columns(sum: vec2<f32>, terms: vec4<f32>) -> vec2<f32> {
   return vec2<f32>((((sum.x + terms.x) + terms.y) + terms.z) + terms.w, 0.0);
 }
 
+/// A value amid a part of a row: the median of three of its y.
+fn pivot_of(first: u32) -> f32 {
+  let width = params.columns / params.parts;
+  let a = y[first];
+  let b = y[first + width / 2u];
+  let c = y[first + width - 1u];
+  return max(min(a, b), min(max(a, b), c));
+}
+
+/// `y_row` is the row's first column, `first` the part's.
 fn add_row(
-  sums: RowSums, acc: vec4<i32>, y_row: u32, column: vec4<u32>, counts: vec4<bool>, scale: vec4<f32>, shift_up: vec4<f32>,
+  sums: RowSums, acc: vec4<i32>, y_row: u32, first: u32, column: vec4<u32>, counts: vec4<bool>,
+  scale: vec4<f32>, shift_up: vec4<f32>,
 ) -> RowSums {
   let y_at = column + vec4<u32>(y_row);
-  let target_y = select(vec4<f32>(0.0), vec4<f32>(y[y_at.x], y[y_at.y], y[y_at.z], y[y_at.w]), counts);
-  let y_hat = select(vec4<f32>(0.0), vec4<f32>(acc) * scale + shift_up, counts);
-  return RowSums(
-    add_columns(sums.dot, target_y * y_hat),
-    add_columns(sums.power, target_y * target_y),
-    add_columns(sums.power_hat, y_hat * y_hat),
-  );
+  var value = vec4<f32>(y[y_at.x], y[y_at.y], y[y_at.z], y[y_at.w]);
+  var value_hat = vec4<f32>(acc) * scale + shift_up;
+  if (CENTRED == 1u) {
+    let pivot = vec4<f32>(pivot_of(y_row + first));
+    value -= pivot;
+    value_hat -= pivot;
+  }
+  let target_y = select(vec4<f32>(0.0), value, counts);
+  let y_hat = select(vec4<f32>(0.0), value_hat, counts);
+  var next = sums;
+  next.dot = add_columns(sums.dot, target_y * y_hat);
+  next.power = add_columns(sums.power, target_y * target_y);
+  next.power_hat = add_columns(sums.power_hat, y_hat * y_hat);
+  if (CENTRED == 1u) {
+    next.total = add_columns(sums.total, target_y);
+    next.total_hat = add_columns(sums.total_hat, y_hat);
+  }
+  return next;
 }
 
 fn store_row(row: u32, lane: u32, sums: RowSums) {
   class_sums[row * CLASSES + lane] = vec3<f32>(sums.dot.x, sums.power.x, sums.power_hat.x);
   if (WX == 16u) { class_sums[row * CLASSES + 16u + lane] = vec3<f32>(sums.dot.y, sums.power.y, sums.power_hat.y); }
+  if (CENTRED == 1u) {
+    class_totals[row * CLASSES + lane] = vec2<f32>(sums.total.x, sums.total_hat.x);
+    if (WX == 16u) { class_totals[row * CLASSES + 16u + lane] = vec2<f32>(sums.total.y, sums.total_hat.y); }
+  }
 }
 
 @compute @workgroup_size(WX)
@@ -176,14 +209,14 @@ fn score_cosine(
       acc[7] += row_sum(decode_codes(a[a7 + k], A_KIND, A_BITS, shift), b0, b1, b2, b3);
       b_at += vec4<u32>(params.columns);
     }
-    sums0 = add_row(sums0, acc[0], y0, column, counts, scale, shift_up);
-    sums1 = add_row(sums1, acc[1], y1, column, counts, scale, shift_up);
-    sums2 = add_row(sums2, acc[2], y2, column, counts, scale, shift_up);
-    sums3 = add_row(sums3, acc[3], y3, column, counts, scale, shift_up);
-    sums4 = add_row(sums4, acc[4], y4, column, counts, scale, shift_up);
-    sums5 = add_row(sums5, acc[5], y5, column, counts, scale, shift_up);
-    sums6 = add_row(sums6, acc[6], y6, column, counts, scale, shift_up);
-    sums7 = add_row(sums7, acc[7], y7, column, counts, scale, shift_up);
+    sums0 = add_row(sums0, acc[0], y0, part * width, column, counts, scale, shift_up);
+    sums1 = add_row(sums1, acc[1], y1, part * width, column, counts, scale, shift_up);
+    sums2 = add_row(sums2, acc[2], y2, part * width, column, counts, scale, shift_up);
+    sums3 = add_row(sums3, acc[3], y3, part * width, column, counts, scale, shift_up);
+    sums4 = add_row(sums4, acc[4], y4, part * width, column, counts, scale, shift_up);
+    sums5 = add_row(sums5, acc[5], y5, part * width, column, counts, scale, shift_up);
+    sums6 = add_row(sums6, acc[6], y6, part * width, column, counts, scale, shift_up);
+    sums7 = add_row(sums7, acc[7], y7, part * width, column, counts, scale, shift_up);
   }
   store_row(0u, local.x, sums0);
   store_row(1u, local.x, sums1);
@@ -198,6 +231,13 @@ fn score_cosine(
   if (local.x < 8u && row < params.rows) {
     var sums = vec3<f32>(0.0);
     for (var i = 0u; i < CLASSES; i++) { sums += class_sums[local.x * CLASSES + i]; }
+    if (CENTRED == 1u) {
+      var totals = vec2<f32>(0.0);
+      for (var i = 0u; i < CLASSES; i++) { totals += class_totals[local.x * CLASSES + i]; }
+      let means = totals / f32(width);
+      sums -= vec3<f32>(totals.x * means.y, totals.x * means.x, totals.y * means.y);
+      sums = vec3<f32>(sums.x, max(sums.yz, vec2<f32>(0.0)));
+    }
     let norms = max(sqrt(sums.yz), vec2<f32>(1e-8));
     cosines[((candidate * batches + batch) * params.rows + row) * params.parts + part] = sums.x / (norms.x * norms.y);
   }

@@ -12,9 +12,10 @@
 //
 // acc = sum over depth of decode(a) * b as in matmul_codes (exact; same bound: 2^shift * (2^(A_BITS-1) - 1) * depth * 2^(w-1)
 // < 2^31, uniform 2^(A_BITS-1) * depth * 2^(w-1) < 2^31), yhat = f32(acc) * scale + bias, error = weight * (y - yhat) with weight
-// the gradient (METRIC 1, hessian) or 1 (METRIC 0, mse); a partial is the sum of error^2 over 32 rows in row order inside one
-// lane. It depends neither on WX nor on which candidates and images a dispatch holds. f32: relative error <= 1e-5 of the same sum
-// in double where the errors are quantization errors; the candidate outputs are never written.
+// the gradient (METRIC 1, hessian), y (METRIC 4, square-weighted-mse) or 1 (METRIC 0, mse); a partial is the sum of error^2 over
+// 32 rows in row order inside one lane, or with METRIC 2 (l1) of |y - yhat|, with METRIC 3 (linear-weighted-mse) of
+// |y| (y - yhat)^2. It depends neither on WX nor on which candidates and images a dispatch holds. f32: relative error <= 1e-5 of
+// the same sum in double where the errors are quantization errors; the candidate outputs are never written.
 //
 // A workgroup of WX lanes makes 32 rows x 4 * WX columns of one candidate and batch entry in 4 tiles of 8 rows; each lane owns 4
 // columns, WX apart. Lane l of a subgroup loads and decodes rows l % 4 and 4 + l % 4 of a tile, and lanes 0 to 3 broadcast them:
@@ -76,8 +77,8 @@ struct Params {
 @group(0) @binding(7) var<storage, read_write> partials: array<f32>;
 @group(0) @binding(8) var<uniform> params: Params;
 
-/// Squared weighted error of one row in four columns.
-fn squared_error(
+/// What one row adds to the scores of four columns.
+fn row_score(
   acc: vec4<i32>, row: u32, column: vec4<u32>, y_first: u32, gradient_first: u32, scale: vec4<f32>, shift_up: vec4<f32>,
 ) -> vec4<f32> {
   let y_at = column + vec4<u32>(y_first + row * params.y_row_stride);
@@ -87,6 +88,9 @@ fn squared_error(
     let g_at = column + vec4<u32>(gradient_first + row * params.gradient_row_stride);
     error *= vec4<f32>(gradient[g_at.x], gradient[g_at.y], gradient[g_at.z], gradient[g_at.w]);
   }
+  if (METRIC == 2u) { return abs(error); }
+  if (METRIC == 3u) { return abs(target_y) * error * error; }
+  if (METRIC == 4u) { error *= target_y; }
   return error * error;
 }
 
@@ -156,7 +160,7 @@ fn score_elementwise_subgroups(
       b_at += vec4<u32>(params.columns);
     }
     for (var i = 0u; i < 8u && row0 + i < end; i++) {
-      sum += squared_error(acc[i], row0 + i, inside, y_first, gradient_first, scale, shift_up);
+      sum += row_score(acc[i], row0 + i, inside, y_first, gradient_first, scale, shift_up);
     }
   }
   let out = ((candidate * batches + batch) * groups + group) * params.columns;

@@ -4,13 +4,13 @@ import { readF32 } from '../gpu/readback.ts';
 import { codeWords, type CodeKind } from '../kernels/codes.ts';
 import { reduceColumns } from '../kernels/reduceColumns.ts';
 import { ROWS_PER_GROUP, scoreElementwise, type ScoreParams } from '../kernels/scoreElementwise.ts';
-import { scoreCosine } from '../kernels/scoreCosine.ts';
+import { scoreCosine, type RowMetric } from '../kernels/scoreCosine.ts';
 import type { GpuContext } from '../quantize/context.ts';
 import { encodeLeft, encodeRight, type EncodedOperand } from '../quantize/encode.ts';
 import type { ProductGeometry, StridedMatrix } from '../quantize/geometry.ts';
 import { twinShift, type ActivationQuantizer, type UniformQuantizer } from '../quantize/quantizer.ts';
 import { productScales } from '../quantize/scales.ts';
-import type { CalibrationOptions } from './options.ts';
+import type { Metric } from './options.ts';
 
 /** What a layer read and wrote for some of the images: the float operands, output and gradient of the output. */
 export interface CapturedChunk {
@@ -33,11 +33,25 @@ export interface LayerProblem {
   readonly bias: GPUBuffer | null;
   /** The left operand is packed codes, not f32. */
   readonly packedOperand: boolean;
-  readonly metric: CalibrationOptions['metric'];
+  readonly metric: Metric;
 }
 
 /** Which elements share a score: columns in equal parts (`columns` parts: each its own), or heads. */
 export type ScoreGroups = { readonly by: 'columns'; readonly parts: number } | { readonly by: 'heads' };
+
+/**
+ * What a group is scored by. Similarities of rows say nothing of a single column, whose direction is its sign: single columns, the
+ * channels of a weight, are scored by `mse` where the options ask for `cosine` or `pearson`.
+ */
+export function metricOf({ metric, geometry }: LayerProblem, groups: ScoreGroups): Metric {
+  const single = groups.by === 'columns' && groups.parts === geometry.columns;
+  return isRowMetric(metric) && single ? 'mse' : metric;
+}
+
+/** Metrics of whole rows, whose scores are `1 - similarity`. */
+export function isRowMetric(metric: Metric): metric is RowMetric {
+  return metric === 'cosine' || metric === 'pearson';
+}
 
 /** Most bytes that the codes, or the partial scores, of one batch of candidates may take. */
 const BATCH_BYTES = 48 * 2 ** 20;
@@ -45,7 +59,7 @@ const BATCH_BYTES = 48 * 2 ** 20;
 /**
  * Scores pairs of quantizers of a layer: the error of the integer product that inference will compute, against the captured
  * float output. One of the two lists has one entry, which all candidates share. Returns `[candidates][groups]` sums over all
- * images, rows and columns of a group: of squared errors, weighted by the gradient with `hessian`, or of 1 - cosine per row.
+ * images, rows and columns of a group: of errors as `metricOf` says, or of 1 - similarity per row.
  * Partial sums are per image and 32 rows whatever the batch, and are added in index order in double precision.
  */
 export async function scoreCandidates(
@@ -91,7 +105,9 @@ function candidatesPerBatch(
   const { heads, rows, depth, columns, b } = problem.geometry;
   const batch = chunk.images * heads;
   const words = codeWords(depth) * (leftVaries ? batch * rows : columns * (b ? batch : 1));
-  const perRow = problem.metric === 'cosine' ? rows * partCount(groups) : Math.ceil(rows / ROWS_PER_GROUP) * columns;
+  const perRow = isRowMetric(metricOf(problem, groups))
+    ? rows * partCount(groups)
+    : Math.ceil(rows / ROWS_PER_GROUP) * columns;
   return Math.max(1, Math.floor(BATCH_BYTES / (4 * Math.max(words, batch * perRow))));
 }
 
@@ -108,7 +124,8 @@ async function scoreBatch(
   groups: ScoreGroups,
   scope: BufferScope,
 ): Promise<Float32Array> {
-  const { geometry, metric } = problem;
+  const { geometry } = problem;
+  const metric = metricOf(problem, groups);
   const { heads, rows, depth, columns } = geometry;
   const { images } = chunk;
   const candidates = Math.max(a.length, b.length);
@@ -151,10 +168,10 @@ async function scoreBatch(
   };
   const work: Dispatch[] = [...left.dispatches, ...right.dispatches];
   const parts = partCount(groups);
-  if (metric === 'cosine') {
+  if (isRowMetric(metric)) {
     const count = candidates * images * heads * rows * parts;
     const cosines = scope.acquire(4 * count, 'cosines');
-    work.push(await scoreCosine(device, { ...buffers, cosines }, { ...params, parts }));
+    work.push(await scoreCosine(device, { ...buffers, cosines }, { ...params, parts, metric }));
     submit(device, work);
     return readF32(device, cosines, count);
   }
@@ -200,12 +217,14 @@ export function rowView({ offset, imageStride, headStride, rowStride }: StridedM
 function addPartials(
   totals: readonly Float64Array[],
   partials: Float32Array,
-  { geometry, metric }: LayerProblem,
+  problem: LayerProblem,
   images: number,
   groups: ScoreGroups,
 ): void {
+  const { geometry } = problem;
+  const bySimilarity = isRowMetric(metricOf(problem, groups));
   const parts = partCount(groups);
-  const lines = metric === 'cosine' ? geometry.rows : Math.ceil(geometry.rows / ROWS_PER_GROUP);
+  const lines = bySimilarity ? geometry.rows : Math.ceil(geometry.rows / ROWS_PER_GROUP);
   let next = 0;
   for (const total of totals) {
     for (let batch = 0; batch < images * geometry.heads; batch++) {
@@ -214,7 +233,7 @@ function addPartials(
         for (let part = 0; part < parts; part++) {
           const value = partials[next++] as number;
           const group = groups.by === 'heads' ? head : part;
-          total[group] = (total[group] as number) + (metric === 'cosine' ? 1 - value : value);
+          total[group] = (total[group] as number) + (bySimilarity ? 1 - value : value);
         }
       }
     }

@@ -9,7 +9,14 @@ import {
 } from '../quantize/quantizer.ts';
 import { tieGelu } from '../kernels/quantizeTwinGelu.ts';
 import { CalibrationError } from './errors.ts';
-import { imageCount, scoreCandidates, type LayerProblem, type ScoreGroups } from './layerScorer.ts';
+import {
+  imageCount,
+  isRowMetric,
+  metricOf,
+  scoreCandidates,
+  type LayerProblem,
+  type ScoreGroups,
+} from './layerScorer.ts';
 import type { CalibrationOptions } from './options.ts';
 import type { LayerRecipe } from './recipe.ts';
 import { SAMPLE_SHARE, sampleRows } from './rowSample.ts';
@@ -150,7 +157,7 @@ export async function searchLayer(
     kind: plan.kind,
     a,
     b,
-    score: score / scoreUnit(problem, ranges),
+    score: score / scoreUnit(problem, ranges, plan.operand === 'pixels' ? right.scoreGroups : left.scoreGroups),
     ...(a.type === 'twin-softmax' || a.type === 'twin-gelu' ? { maxShift: shiftLimit } : {}),
   };
 }
@@ -298,11 +305,11 @@ function twinSoftmax(bits: number, shift: number, { twinBoundary }: CalibrationO
   return { type: 'twin-softmax', bits, shift, boundary: twinBoundary };
 }
 
-/** Elements, or rows for `cosine`, times the mean squared gradient: what turns a sum into the mean that a recipe states. */
-function scoreUnit(problem: LayerProblem, { gradientRms }: LayerRanges): number {
+/** Elements, or rows for `cosine` and `pearson`, times the mean squared gradient: what turns a sum into the mean that a recipe states. */
+function scoreUnit(problem: LayerProblem, { gradientRms }: LayerRanges, decided: ScoreGroups): number {
   const { heads, rows, columns } = problem.geometry;
   const lines = imageCount(problem) * heads * rows;
-  return problem.metric === 'cosine' ? lines : lines * columns * gradientRms ** 2;
+  return isRowMetric(metricOf(problem, decided)) ? lines : lines * columns * gradientRms ** 2;
 }
 
 function finiteChoice(layer: string, { factors, scores }: Choice): Float64Array<ArrayBuffer> {

@@ -12,6 +12,9 @@ export const scoreCosineKernel = {
   wgsl: `${body}\n${codes}`,
 } as const satisfies Kernel;
 
+/** Similarities of whole rows: 1 for rows that are the same up to a factor, and with `pearson` an offset. */
+export type RowMetric = 'cosine' | 'pearson';
+
 export interface ScoreCosineBuffers extends ScoreBuffers {
   /** f32 `[candidates][images * heads][rows][parts]`, written. */
   readonly cosines: GPUBuffer;
@@ -20,6 +23,8 @@ export interface ScoreCosineBuffers extends ScoreBuffers {
 export interface ScoreCosineParams extends ScoreParams {
   /** Equal parts of the columns, each with a cosine of its own: 3 for q, k, v apart. */
   readonly parts: number;
+  /** `pearson` takes the mean of a part off both sides first. */
+  readonly metric?: RowMetric;
   /** Lanes of a workgroup; the result does not depend on it. */
   readonly lanes?: 16 | 32;
   /** Which shader runs; both give the same bits. Default: `subgroups` where the device has them. */
@@ -28,7 +33,7 @@ export interface ScoreCosineParams extends ScoreParams {
 
 /**
  * Prepares the cosine similarity of each row of a batch of candidates with the float output (the metric of Base PTQ), with the
- * meaning of `torch.nn.functional.cosine_similarity`.
+ * meaning of `torch.nn.functional.cosine_similarity`, of the rows as they are or less their means (PTQ4ViT, figure 5).
  *
  * @throws RangeError on a bad count, parts that do not divide the columns, missing shifts, subgroups that are not there, or a buffer too small
  */
@@ -38,7 +43,7 @@ export async function scoreCosine(
   params: ScoreCosineParams,
 ): Promise<Dispatch> {
   const { candidates, images, heads, rows, columns, parts, aKind, aBits } = params;
-  const { variant = hasSubgroupsOfFour(device) ? 'subgroups' : 'plain' } = params;
+  const { metric = 'cosine', variant = hasSubgroupsOfFour(device) ? 'subgroups' : 'plain' } = params;
   if (variant === 'subgroups' && !hasSubgroupsOfFour(device)) {
     throw new RangeError(`variant subgroups needs them of at least 4 lanes, got ${device.adapterInfo.subgroupMinSize}`);
   }
@@ -54,6 +59,6 @@ export async function scoreCosine(
     { a, b, scales, bias: bias ?? scales, y, shifts: shifts ?? scales, cosines },
     { ...scoreUniforms(params, bias !== null), parts },
     gridFor(device, candidates * images * heads * Math.ceil(rows / 8) * parts, 1),
-    { WX: lanes, A_KIND: CODE_KIND[aKind], A_BITS: aBits },
+    { WX: lanes, A_KIND: CODE_KIND[aKind], A_BITS: aBits, CENTRED: metric === 'pearson' ? 1 : 0 },
   );
 }

@@ -27,5 +27,5 @@ export const scoreCosineSubgroupsKernel = {
     y_row_stride: 'u32',
     parts: 'u32',
   },
-  overrides: { WX: 32, A_KIND: 0, A_BITS: 8 },
+  overrides: { WX: 32, A_KIND: 0, A_BITS: 8, CENTRED: 0 },
 } as const satisfies Kernel;

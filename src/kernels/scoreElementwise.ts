@@ -63,16 +63,28 @@ export interface ScoreParams {
   readonly y: RowView;
 }
 
+/** METRIC of the shader. */
+const ELEMENTWISE_METRIC = {
+  mse: 0,
+  hessian: 1,
+  l1: 2,
+  'linear-weighted-mse': 3,
+  'square-weighted-mse': 4,
+} as const;
+
+/** Errors that add up element by element, so that columns and rows can be summed in any groups. */
+export type ElementwiseMetric = keyof typeof ELEMENTWISE_METRIC;
+
 export interface ScoreElementwiseBuffers extends ScoreBuffers {
-  /** f32, dL/dy at the view `gradient`; null with metric `mse`. */
+  /** f32, dL/dy at the view `gradient`; null with metrics other than `hessian`. */
   readonly gradient: GPUBuffer | null;
   /** f32 `[candidates][images * heads][ceil(rows / 32)][columns]`, written. */
   readonly partials: GPUBuffer;
 }
 
 export interface ScoreElementwiseParams extends ScoreParams {
-  readonly metric: 'hessian' | 'mse';
-  /** Where the gradient lies; with metric `mse` it is not read. */
+  readonly metric: ElementwiseMetric;
+  /** Where the gradient lies; read with metric `hessian` only. */
   readonly gradient?: RowView;
   /** Lanes of a workgroup; the result does not depend on it. */
   readonly lanes?: 16 | 32;
@@ -81,7 +93,7 @@ export interface ScoreElementwiseParams extends ScoreParams {
 }
 
 /**
- * Prepares the weighted squared errors of a batch of candidates, summed over fixed groups of 32 rows (PTQ4ViT, equation 7).
+ * Prepares the weighted errors of a batch of candidates, summed over fixed groups of 32 rows (PTQ4ViT, equation 7).
  *
  * @throws RangeError on a bad count, a missing gradient or shift, or a buffer too small
  */
@@ -118,7 +130,7 @@ export async function scoreElementwise(
       gradient_row_stride: gradientView.rowStride,
     },
     gridFor(device, workgroups, 1),
-    { WX: lanes, A_KIND: CODE_KIND[aKind], A_BITS: aBits, METRIC: metric === 'hessian' ? 1 : 0 },
+    { WX: lanes, A_KIND: CODE_KIND[aKind], A_BITS: aBits, METRIC: ELEMENTWISE_METRIC[metric] },
   );
 }
 

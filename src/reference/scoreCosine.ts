@@ -12,9 +12,24 @@ export function cosineSimilarity(x: ArrayLike<number>, y: ArrayLike<number>): nu
   return dot / (Math.max(Math.sqrt(powerX), 1e-8) * Math.max(Math.sqrt(powerY), 1e-8));
 }
 
+/** Cosine similarity of both less their means: Pearson's correlation. */
+export function pearsonCorrelation(x: ArrayLike<number>, y: ArrayLike<number>): number {
+  return cosineSimilarity(centred(x), centred(y));
+}
+
+function centred(x: ArrayLike<number>): Float64Array {
+  const values = Float64Array.from(x);
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  return values.map((value) => value - mean);
+}
+
 /** Reference of `score_cosine.wgsl` in double: `[candidates][images * heads][rows][parts]`. */
-export function scoreCosineReference(data: ScoreData, shape: ScoreShape & { readonly parts: number }): Float64Array {
-  const { candidates, images, heads, rows, columns, parts } = shape;
+export function scoreCosineReference(
+  data: ScoreData,
+  shape: ScoreShape & { readonly parts: number; readonly metric?: 'cosine' | 'pearson' },
+): Float64Array {
+  const { candidates, images, heads, rows, columns, parts, metric } = shape;
+  const similarity = metric === 'pearson' ? pearsonCorrelation : cosineSimilarity;
   const width = columns / parts;
   const cosines: number[] = [];
   for (let candidate = 0; candidate < candidates; candidate++) {
@@ -26,7 +41,7 @@ export function scoreCosineReference(data: ScoreData, shape: ScoreShape & { read
           viewElement(data.y, shape.y, heads, entry, row, part * width + i),
         );
         const first = line * columns + part * width;
-        cosines.push(cosineSimilarity(y, output.subarray(first, first + width)));
+        cosines.push(similarity(y, output.subarray(first, first + width)));
       }
     }
   }

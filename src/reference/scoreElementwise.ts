@@ -62,10 +62,28 @@ export function viewElement(
   return values[first + row * rowStride + column] as number;
 }
 
+export type ScoreMetric = 'hessian' | 'mse' | 'l1' | 'linear-weighted-mse' | 'square-weighted-mse';
+
+/** What one element adds to a score (PTQ4ViT, section 3.3 and figure 5): y is the float output, g its gradient. */
+export function elementScore(metric: ScoreMetric, y: number, error: number, g: number): number {
+  switch (metric) {
+    case 'hessian':
+      return (g * error) ** 2;
+    case 'mse':
+      return error ** 2;
+    case 'l1':
+      return Math.abs(error);
+    case 'linear-weighted-mse':
+      return Math.abs(y) * error ** 2;
+    case 'square-weighted-mse':
+      return (y * error) ** 2;
+  }
+}
+
 /** Reference of `score_elementwise.wgsl` in double: `[candidates][images * heads][ceil(rows / 32)][columns]`. */
 export function scoreElementwiseReference(
   data: ScoreData & { readonly gradient: Float32Array | null },
-  shape: ScoreShape & { readonly metric: 'hessian' | 'mse'; readonly gradient?: ScoreView },
+  shape: ScoreShape & { readonly metric: ScoreMetric; readonly gradient?: ScoreView },
 ): Float64Array {
   const { candidates, images, heads, rows, columns, metric } = shape;
   const batch = images * heads;
@@ -76,14 +94,15 @@ export function scoreElementwiseReference(
     for (let entry = 0; entry < batch; entry++) {
       for (let row = 0; row < rows; row++) {
         for (let column = 0; column < columns; column++) {
-          let error = viewElement(data.y, shape.y, heads, entry, row, column);
-          error -= output[(entry * rows + row) * columns + column] as number;
-          if (metric === 'hessian' && data.gradient && shape.gradient) {
-            error *= viewElement(data.gradient, shape.gradient, heads, entry, row, column);
-          }
+          const y = viewElement(data.y, shape.y, heads, entry, row, column);
+          const error = y - (output[(entry * rows + row) * columns + column] as number);
+          const g =
+            data.gradient && shape.gradient
+              ? viewElement(data.gradient, shape.gradient, heads, entry, row, column)
+              : Number.NaN;
           const group = Math.floor(row / 32);
           const at = ((candidate * batch + entry) * groups + group) * columns + column;
-          partials[at] = (partials[at] as number) + error * error;
+          partials[at] = (partials[at] as number) + elementScore(metric, y, error, g);
         }
       }
     }

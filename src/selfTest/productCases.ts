@@ -1,9 +1,9 @@
 import type { CodeKind } from '../kernels/codes.ts';
 import { matmulCodes, matmulCodesKernel } from '../kernels/matmulCodes.ts';
 import { reduceColumns, reduceColumnsKernel } from '../kernels/reduceColumns.ts';
-import { scoreCosine, scoreCosineKernel } from '../kernels/scoreCosine.ts';
+import { scoreCosine, scoreCosineKernel, type RowMetric } from '../kernels/scoreCosine.ts';
 import { scoreCosineSubgroupsKernel } from '../kernels/scoreCosineSubgroups.ts';
-import { scoreElementwise, scoreElementwiseKernel } from '../kernels/scoreElementwise.ts';
+import { scoreElementwise, scoreElementwiseKernel, type ElementwiseMetric } from '../kernels/scoreElementwise.ts';
 import { scoreElementwiseSubgroupsKernel } from '../kernels/scoreElementwiseSubgroups.ts';
 import { hasSubgroupsOfFour } from '../kernels/subgroups.ts';
 import { packDepthMajor, packRowMajor } from '../reference/codes.ts';
@@ -29,7 +29,9 @@ export function productCases(device: GPUDevice): SelfTestCase[] {
     ...variants.flatMap((variant) => [
       elementwiseCase('hessian', variant),
       elementwiseCase('mse', variant),
-      cosineCase(variant),
+      elementwiseCase('l1', variant),
+      cosineCase('cosine', variant),
+      cosineCase('pearson', variant),
     ]),
     reduceCase(),
   ];
@@ -100,7 +102,7 @@ function candidates() {
   return { data: { a, b, scales, bias, shifts, y }, shape };
 }
 
-function elementwiseCase(metric: 'hessian' | 'mse', variant: 'plain' | 'subgroups'): SelfTestCase {
+function elementwiseCase(metric: ElementwiseMetric, variant: 'plain' | 'subgroups'): SelfTestCase {
   const { data, shape } = candidates();
   const gradient = noise(ROWS * COLUMNS, 7);
   const params = { ...shape, metric, variant, gradient: OUTPUT };
@@ -116,12 +118,17 @@ function elementwiseCase(metric: 'hessian' | 'mse', variant: 'plain' | 'subgroup
   );
 }
 
-function cosineCase(variant: 'plain' | 'subgroups'): SelfTestCase {
+function cosineCase(metric: RowMetric, variant: 'plain' | 'subgroups'): SelfTestCase {
   const { data, shape } = candidates();
-  const params = { ...shape, parts: 3, variant };
+  const params = { ...shape, parts: 3, metric, variant };
   const { name } = variant === 'plain' ? scoreCosineKernel : scoreCosineSubgroupsKernel;
-  return floatCase(name, data, scoreCosineReference(data, params), 1e-11, (device, buffers, cosines) =>
-    scoreCosine(device, { ...buffers, cosines }, params),
+  return floatCase(
+    name,
+    data,
+    scoreCosineReference(data, params),
+    1e-11,
+    (device, buffers, cosines) => scoreCosine(device, { ...buffers, cosines }, params),
+    metric,
   );
 }
 

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { scoreCosine, type ScoreCosineParams } from '../../src/kernels/scoreCosine.ts';
 import { scoreCosineReference } from '../../src/reference/scoreCosine.ts';
 import { expectSame, random, runInto } from '../support/codes.ts';
@@ -56,6 +56,52 @@ test.each([
   ['values', 1, { rows: 197, depth: 197, columns: 64, candidates: 2, heads: 3, aKind: 'twin-softmax', maxShift: 9 }],
 ] as [string, number, ScoreCaseShape][])('%s of DeiT-Tiny in %i parts', async (_name, parts, shape) => {
   await expectCosines(shape, parts);
+});
+
+/** Pearson's correlations of the double reference, and the same bits whatever the workgroup. */
+async function expectCorrelations(given: ScoreCase, parts: number): Promise<void> {
+  const correlations = await run(given, parts, { lanes: 32, metric: 'pearson' });
+  expectSame(await run(given, parts, { lanes: 16, metric: 'pearson' }), correlations);
+  const expected = scoreCosineReference(given.data, { ...given.params, parts, metric: 'pearson' });
+  expect(correlations.length).toBe(expected.length);
+  const worst = expected.reduce((error, value, i) => Math.max(error, Math.abs((correlations[i] as number) - value)), 0);
+  expect(worst).toBeLessThan(2e-5);
+}
+
+describe('pearson', () => {
+  test.each([3, 4, 5, 31, 33, 63, 65, 127, 129, 255, 257])('%i columns in 1, 2 and 3 parts', async (columns) => {
+    for (const parts of [1, 2, 3]) {
+      const shape = { rows: 3, depth: 7, columns: parts * columns, candidates: 3, heads: 2, seed: columns };
+      await expectCorrelations(scoreCase(shape), parts);
+    }
+  });
+
+  test('scores of DeiT-Tiny', async () => {
+    const shape = { rows: 197, depth: 64, columns: 197, candidates: 2, heads: 3 };
+    await expectCorrelations(scoreCase({ ...shape, candidatesDifferIn: 'a' }), 1);
+  });
+
+  test('a mean that is hundreds of times the deviation does not cancel', async () => {
+    const given = scoreCase({ rows: 5, depth: 21, columns: 131, candidates: 2 });
+    const mean = 2e4;
+    given.data.bias?.forEach((value, i, all) => (all[i] = value + mean));
+    given.data.y.forEach((value, i, all) => (all[i] = value + mean));
+    const correlations = await run(given, 1, { metric: 'pearson' });
+    const expected = scoreCosineReference(given.data, { ...given.params, parts: 1, metric: 'pearson' });
+    expected.forEach((value, i) => expect(Math.abs((correlations[i] as number) - value)).toBeLessThan(1e-3));
+    const [cosine] = await run(given, 1);
+    expect(cosine).toBeGreaterThan(0.99);
+    expect(Math.min(...expected)).toBeLessThan(0.99);
+  });
+
+  test('a constant row correlates with nothing: 0', async () => {
+    const given = scoreCase({ rows: 3, depth: 8, columns: 5 });
+    const { offset, rowStride } = given.params.y;
+    given.data.y.fill(7.3, offset + rowStride, offset + rowStride + 5);
+    const correlations = await run(given, 1, { metric: 'pearson' });
+    expect(correlations[1]).toBe(0);
+    expect(Math.abs(correlations[0] as number)).toBeGreaterThan(0.1);
+  });
 });
 
 test('a part sees only its own columns', async () => {

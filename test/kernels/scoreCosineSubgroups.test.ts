@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { scoreCosine, type ScoreCosineParams } from '../../src/kernels/scoreCosine.ts';
+import { scoreCosine, type RowMetric, type ScoreCosineParams } from '../../src/kernels/scoreCosine.ts';
 import { scoreCosineSubgroupsReference } from '../../src/reference/scoreCosineSubgroups.ts';
 import { expectSame, runInto } from '../support/codes.ts';
 import { useGpu } from '../support/device.ts';
@@ -23,10 +23,12 @@ async function run(given: ScoreCase, parts: number, change: Partial<ScoreCosineP
 }
 
 /** The bits of the plain kernel, whatever the workgroup. */
-async function expectSameBits(shape: ScoreCaseShape, parts = 1): Promise<void> {
+async function expectSameBits(shape: ScoreCaseShape, parts = 1, metric: RowMetric = 'cosine'): Promise<void> {
   const given = scoreCase(shape);
-  const plain = await run(given, parts, { variant: 'plain', lanes: 32 });
-  for (const lanes of [16, 32] as const) expectSame(await run(given, parts, { variant: 'subgroups', lanes }), plain);
+  const plain = await run(given, parts, { variant: 'plain', lanes: 32, metric });
+  for (const lanes of [16, 32] as const) {
+    expectSame(await run(given, parts, { variant: 'subgroups', lanes, metric }), plain);
+  }
 }
 
 test('refuses a device whose subgroups are smaller', async () => {
@@ -53,6 +55,11 @@ test.each([
     await expectSameBits(shape, parts);
   },
 );
+
+test.each([1, 5, 257])('pearson of %i columns in 2 parts: the bits of the plain kernel', async (columns) => {
+  const shape = { rows: 9, depth: 13, candidates: 2, heads: 2, aKind: 'twin-softmax' } as const;
+  await expectSameBits({ ...shape, columns: 2 * columns }, 2, 'pearson');
+});
 
 test('random shapes and kinds: the bits of the plain kernel', async () => {
   const shapes = fc.record({

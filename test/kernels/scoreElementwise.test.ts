@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { scoreElementwise, type ScoreElementwiseParams } from '../../src/kernels/scoreElementwise.ts';
 import { candidateOutput, scoreElementwiseReference } from '../../src/reference/scoreElementwise.ts';
 import { expectSame, runInto } from '../support/codes.ts';
@@ -22,7 +22,7 @@ async function run(
     const bytes = await runInto(shared.pool, words, async (partials) => [
       await scoreElementwise(
         shared.device,
-        { ...buffers, gradient: metric === 'mse' ? null : gradient, partials },
+        { ...buffers, gradient: metric === 'hessian' ? gradient : null, partials },
         params,
       ),
     ]);
@@ -77,6 +77,65 @@ test.each(['a', 'b', 'both'] as const)('candidates that differ in %s, weights sh
     images: 2,
     sharedB: true,
     candidatesDifferIn: differ,
+  });
+});
+
+/** What one rounding of an error may change in a score, next to the score itself: its weight times the error, or the weight. */
+function expectWithin(actual: Float32Array, given: ScoreCase, metric: Metric): void {
+  const { data, params, largest, gradientView } = given;
+  const expected = scoreElementwiseReference(data, { ...params, metric, gradient: gradientView });
+  // e is off by step, so |e| by step, w^2 e^2 by 2 w^2 |e| step: with Cauchy over the 32 rows as in `expectClose`.
+  const step = Math.sqrt(32) * 2 ** -22 * largest;
+  const weight = { 'linear-weighted-mse': largest, 'square-weighted-mse': largest ** 2 }[metric as string] ?? 1;
+  expect(actual.length).toBe(expected.length);
+  let worst = 0;
+  actual.forEach((value, i) => {
+    const e = expected[i] as number;
+    const off = metric === 'l1' ? Math.sqrt(32) * step : 2 * Math.sqrt(weight * e) * step + weight * step * step;
+    worst = Math.max(worst, Math.abs(value - e) / (off + 40 * 2 ** -24 * e));
+  });
+  expect(worst).toBeLessThan(1);
+}
+
+describe.each(['l1', 'linear-weighted-mse', 'square-weighted-mse'] as const)('%s', (metric) => {
+  test.each([1, 3, 4, 5, 33, 255, 257])('%i rows, and as many columns', async (size) => {
+    for (const shape of [
+      { rows: size, depth: 5, columns: 3 },
+      { rows: 3, depth: 7, columns: size },
+    ]) {
+      const given = scoreCase({ ...shape, candidates: 2, heads: 2, seed: size });
+      const scores = await run(given, metric, { lanes: 32 });
+      expectWithin(scores, given, metric);
+      expectSame(await run(given, metric, { lanes: 16 }), scores);
+    }
+  });
+
+  test('values of DeiT-Tiny', async () => {
+    const given = scoreCase({
+      rows: 197,
+      depth: 197,
+      columns: 64,
+      candidates: 2,
+      heads: 3,
+      aKind: 'twin-softmax',
+      maxShift: 9,
+    });
+    expectWithin(await run(given, metric), given, metric);
+  });
+
+  test('an error of 3 at an output of 5 scores what the definition says', async () => {
+    const given = scoreCase({ rows: 1, depth: 1, columns: 1 });
+    given.data.a.fill(2);
+    given.data.b.fill(4);
+    given.data.scales.fill(1);
+    given.data.bias?.fill(0);
+    given.data.y.fill(-5);
+    given.data.y[given.params.y.offset] = 5; // the product is 8
+    const [score] = await run(given, metric);
+    expect(score).toBe({ l1: 3, 'linear-weighted-mse': 45, 'square-weighted-mse': 225 }[metric]);
+    given.data.y[given.params.y.offset] = -5;
+    const [negative] = await run(given, metric);
+    expect(negative).toBe({ l1: 13, 'linear-weighted-mse': 845, 'square-weighted-mse': 4225 }[metric]);
   });
 });
 

@@ -16,7 +16,11 @@ async function run(given: ScoreCase, change: Partial<ScoreElementwiseParams>): P
   const words = candidates * images * heads * Math.ceil(rows / 32) * columns;
   try {
     const bytes = await runInto(shared.pool, words, async (partials) => [
-      await scoreElementwise(shared.device, { ...buffers, gradient, partials }, params),
+      await scoreElementwise(
+        shared.device,
+        { ...buffers, gradient: params.metric === 'hessian' ? gradient : null, partials },
+        params,
+      ),
     ]);
     return new Float32Array(bytes);
   } finally {
@@ -57,6 +61,15 @@ test.each([
 ] as [string, ScoreCaseShape][])('%s of DeiT-Tiny: the bits of the plain kernel', async (_name, shape) => {
   await expectSameBits(shape);
 });
+
+test.each(['mse', 'l1', 'linear-weighted-mse', 'square-weighted-mse'] as const)(
+  '%s: the bits of the plain kernel',
+  async (metric) => {
+    const given = scoreCase({ rows: 33, depth: 21, columns: 65, candidates: 2, heads: 2, aKind: 'twin-gelu' });
+    const plain = await run(given, { variant: 'plain', lanes: 32, metric });
+    for (const lanes of [16, 32] as const) expectSame(await run(given, { variant: 'subgroups', lanes, metric }), plain);
+  },
+);
 
 test('random shapes and kinds: the bits of the plain kernel', async () => {
   const shapes = fc.record({
