@@ -28,15 +28,29 @@ export async function forwardUnit(
 ): Promise<Tensors> {
   const tensors: Tensors = new Map([[unit.input, input]]);
   for (const operation of unit.operations) {
-    const name = outputOf(operation);
-    const output = scope.acquire(4 * images * elementsOf(unit, name), `${unit.name} ${name}`);
-    const dispatches = isSearched(operation)
-      ? await executor(operation, tensors, images, output, scope)
-      : [await unsearched(context, operation, tensors, images, output)];
-    submit(context.device, dispatches);
-    tensors.set(name, output);
+    await forwardOperation(context, unit, operation, tensors, images, scope, executor);
   }
   return tensors;
+}
+
+/** Computes one operation of `unit` for a chunk of `images` images: adds its output to `tensors`. */
+export async function forwardOperation(
+  context: ExecutionContext,
+  unit: Unit,
+  operation: Operation,
+  tensors: Tensors,
+  images: number,
+  scope: BufferScope,
+  executor: SearchedExecutor,
+): Promise<GPUBuffer> {
+  const name = outputOf(operation);
+  const output = scope.acquire(4 * images * elementsOf(unit, name), `${unit.name} ${name}`);
+  const dispatches = isSearched(operation)
+    ? await executor(operation, tensors, images, output, scope)
+    : [await unsearched(context, operation, tensors, images, output)];
+  submit(context.device, dispatches);
+  tensors.set(name, output);
+  return output;
 }
 
 /** The executor of the float model. */

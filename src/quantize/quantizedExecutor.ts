@@ -3,7 +3,7 @@ import type { Dispatch } from '../gpu/kernel.ts';
 import { matmulCodes } from '../kernels/matmulCodes.ts';
 import { packDepthMajor } from '../kernels/pack.ts';
 import type { SearchedExecutor } from '../model/execute.ts';
-import type { SearchedOperation, Unit } from '../model/graph.ts';
+import type { Unit } from '../model/graph.ts';
 import { encodeLeft, encodeRight } from './encode.ts';
 import { productGeometry, type ProductGeometry } from './geometry.ts';
 import { productShape } from './productShape.ts';
@@ -50,13 +50,13 @@ export function quantizedExecutor(
   return async (operation, tensors, images, output, scope) => {
     const layer = layers.get(operation.name);
     if (!layer) throw new Error(`the recipe has no layer ${operation.name}`);
-    return runLayer(device, operation, layer, tensors, images, output, pixelCodes, scope);
+    return runLayer(device, layer, tensors, images, output, pixelCodes, scope);
   };
 }
 
-async function runLayer(
+/** Work of one layer: the codes of its operands that are not codes yet, then the product into `output`. */
+export async function runLayer(
   device: GPUDevice,
-  operation: SearchedOperation,
   { recipe, geometry, weight }: QuantizedLayer,
   tensors: ReadonlyMap<string, GPUBuffer>,
   images: number,
@@ -87,7 +87,7 @@ async function runLayer(
     {
       a: left.codes,
       b: right.codes,
-      scales: scope.upload(scales.values, `${operation.name} scales`),
+      scales: scope.upload(scales.values, 'product scales'),
       bias: weight?.bias ?? null,
       y: output,
     },
