@@ -1,13 +1,13 @@
 import type { BufferScope } from '../gpu/buffers.ts';
 import { submit, type Dispatch } from '../gpu/kernel.ts';
 import { readF32 } from '../gpu/readback.ts';
-import { codeWords, type CodeKind } from '../kernels/codes.ts';
 import { reduceColumns } from '../kernels/reduceColumns.ts';
 import { ROWS_PER_GROUP, scoreElementwise, type ScoreParams } from '../kernels/scoreElementwise.ts';
 import { scoreCosine, type RowMetric } from '../kernels/scoreCosine.ts';
 import type { GpuContext } from '../quantize/context.ts';
 import { encodeLeft, encodeRight, type EncodedOperand } from '../quantize/encode.ts';
 import type { ProductGeometry, StridedMatrix } from '../quantize/geometry.ts';
+import { productShape } from '../quantize/productShape.ts';
 import { twinShift, type ActivationQuantizer, type UniformQuantizer } from '../quantize/quantizer.ts';
 import { productScales } from '../quantize/scales.ts';
 import type { Metric } from './options.ts';
@@ -74,7 +74,7 @@ export async function scoreCandidates(
   const groupCount = groups.by === 'heads' ? problem.geometry.heads : groups.parts;
   const totals = Array.from({ length: candidates }, () => new Float64Array(groupCount));
   for (const chunk of problem.chunks) {
-    const size = Math.min(candidates, candidatesPerBatch(problem, chunk, a.length > 1, groups));
+    const size = Math.min(candidates, candidatesPerBatch(problem, chunk, a, groups));
     for (let first = 0; first < candidates; first += size) {
       const last = Math.min(first + size, candidates);
       const scope = context.pool.scope();
@@ -99,12 +99,13 @@ export function imageCount({ chunks }: LayerProblem): number {
 function candidatesPerBatch(
   problem: LayerProblem,
   chunk: CapturedChunk,
-  leftVaries: boolean,
+  a: readonly ActivationQuantizer[],
   groups: ScoreGroups,
 ): number {
   const { heads, rows, depth, columns, b } = problem.geometry;
   const batch = chunk.images * heads;
-  const words = codeWords(depth) * (leftVaries ? batch * rows : columns * (b ? batch : 1));
+  const { words: deep } = productShape(depth, a[0] as ActivationQuantizer);
+  const words = deep * (a.length > 1 ? batch * rows : columns * (b ? batch : 1));
   const perRow = isRowMetric(metricOf(problem, groups))
     ? rows * partCount(groups)
     : Math.ceil(rows / ROWS_PER_GROUP) * columns;
@@ -129,8 +130,9 @@ async function scoreBatch(
   const { heads, rows, depth, columns } = geometry;
   const { images } = chunk;
   const candidates = Math.max(a.length, b.length);
+  const shape = productShape(depth, a[0] as ActivationQuantizer);
   const left = await encodeLeft(device, chunk.a, geometry.a, { images, heads, rows, depth }, a, scope);
-  const right = await encodeRightOf(device, problem, chunk, b, scope);
+  const right = await encodeRightOf(device, problem, chunk, b, shape.repeat, scope);
   const pair = (c: number) =>
     [a[a.length > 1 ? c : 0], b[b.length > 1 ? c : 0]] as [ActivationQuantizer, UniformQuantizer];
   const scales = Array.from({ length: candidates }, (_, c) => productScales(geometry, ...pair(c)));
@@ -138,21 +140,19 @@ async function scoreBatch(
   const table = new Float32Array(candidates * perCandidate);
   scales.forEach(({ values }, c) => table.set(values, c * perCandidate));
   const shifts = Uint32Array.from({ length: candidates }, (_, c) => twinShift(pair(c)[0]));
-  const first = a[0] as ActivationQuantizer;
-  const kind: CodeKind = first.type === 'pixels' ? 'uniform' : first.type;
   const view = rowView(geometry.output);
   const params: ScoreParams = {
     candidates,
     images,
     heads,
     rows,
-    depth,
+    depth: shape.depth,
     columns,
-    aKind: kind,
-    aBits: first.bits,
+    aKind: shape.kind,
+    aBits: shape.bits,
     aCandidateStride: left.candidateStride,
     bCandidateStride: right.candidateStride,
-    bBatchStride: geometry.b ? codeWords(depth) * columns : 0,
+    bBatchStride: geometry.b ? shape.words * columns : 0,
     scaleCandidateStride: perCandidate,
     scaleHeadStride: geometry.b ? 1 : 0,
     scaleColumnStride: geometry.b ? 0 : 1,
@@ -194,14 +194,24 @@ async function encodeRightOf(
   { geometry, weight }: LayerProblem,
   chunk: CapturedChunk,
   quantizers: readonly UniformQuantizer[],
+  repeat: 1 | 2,
   scope: BufferScope,
 ): Promise<EncodedOperand> {
   const { heads, depth, columns } = geometry;
   if (geometry.b && chunk.b) {
-    return encodeRight(device, chunk.b, geometry.b, { images: chunk.images, heads, depth, columns }, quantizers, scope);
+    const shape = { images: chunk.images, heads, depth, columns };
+    return encodeRight(device, chunk.b, geometry.b, shape, quantizers, scope, repeat);
   }
   const matrix = weightMatrix(depth);
-  return encodeRight(device, weight as GPUBuffer, matrix, { images: 1, heads: 1, depth, columns }, quantizers, scope);
+  return encodeRight(
+    device,
+    weight as GPUBuffer,
+    matrix,
+    { images: 1, heads: 1, depth, columns },
+    quantizers,
+    scope,
+    repeat,
+  );
 }
 
 /** A weight `[columns, depth]` seen as the right operand `[depth, columns]`. */
