@@ -2,7 +2,8 @@
  * The long tables: whole models on all real images. `npm run acceptance` builds and runs this on lavapipe; it prints every
  * table, skips nothing and ends with 1 when a claim does not hold. Needs the real models and photos (`TWINSHIFT_DATA`).
  */
-import { calibrate, type CalibrationImage, type CalibrationResult } from '../src/calibrate/calibrate.ts';
+import { calibrate, type CalibrationResult } from '../src/calibrate/calibrate.ts';
+import type { CalibrationImage } from '../src/calibrate/imageChunks.ts';
 import type { PresetName } from '../src/calibrate/options.ts';
 import { calibrationOptions, type CalibrationOverrides } from '../src/calibrate/presets.ts';
 import { recipeText } from '../src/calibrate/recipeText.ts';
@@ -97,7 +98,7 @@ async function checkAccuracy(
     const started = performance.now();
     const result = await calibrate(gpu, model, calib, calibrationOptions(preset, overrides));
     const seconds = (performance.now() - started) / 1000;
-    const simulation = await createSimulation(gpu, model, result.recipe, quantizedWeightsFile(model, result));
+    const simulation = await createSimulation(gpu, model, result.recipe, quantizedWeightsFile(result));
     const logits = await simulation.logits(evaluation.images.map(({ rgb }) => rgb));
     simulation.destroy();
     const classes = model.network.numClasses;

@@ -32,7 +32,7 @@ async function quicklyQuantized(gpu: Gpu, model: Model, folder: string): Promise
   return exportModel({
     recipe: result.recipe,
     recipeText: recipeText(result.recipe),
-    weights: quantizedWeightsFile(model, result),
+    weights: quantizedWeightsFile(result),
     weightsFile: 'weights.safetensors',
     writtenBy: 'bench',
   });

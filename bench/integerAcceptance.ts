@@ -8,7 +8,8 @@ import os from 'node:os';
 import path from 'node:path';
 import { crc32 } from 'node:zlib';
 import { driverEnvironment, driverFile } from '../scripts/setup/drivers.js';
-import { calibrate, type CalibrationImage } from '../src/calibrate/calibrate.ts';
+import { calibrate } from '../src/calibrate/calibrate.ts';
+import type { CalibrationImage } from '../src/calibrate/imageChunks.ts';
 import { calibrationOptions, type CalibrationOverrides } from '../src/calibrate/presets.ts';
 import type { Recipe } from '../src/calibrate/recipe.ts';
 import { recipeText } from '../src/calibrate/recipeText.ts';
@@ -131,7 +132,7 @@ async function quantized(
   overrides: CalibrationOverrides,
 ): Promise<Exported> {
   const result = await calibrate(gpu, model, images, calibrationOptions('default', overrides));
-  return exportOf(model, result.recipe, quantizedWeightsFile(model, result));
+  return exportOf(model, result.recipe, quantizedWeightsFile(result));
 }
 
 async function exportOf(model: Model, recipe: Recipe, weights: Uint8Array): Promise<Exported> {

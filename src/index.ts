@@ -3,12 +3,8 @@ export { openGpu, type AdapterDescription, type Gpu } from './gpu/device.ts';
 export { DeviceLostError, GpuError, UnsupportedDeviceError } from './gpu/errors.ts';
 export { FormatError } from './io/errors.ts';
 export { loadModel, type Model } from './model/load.ts';
-export {
-  calibrate,
-  type CalibrationControl,
-  type CalibrationImage,
-  type CalibrationResult,
-} from './calibrate/calibrate.ts';
+export { calibrate, type CalibrationControl, type CalibrationResult } from './calibrate/calibrate.ts';
+export type { CalibrationImage } from './calibrate/imageChunks.ts';
 export { CalibrationError } from './calibrate/errors.ts';
 export { OPTION_FIELDS, PRESET_NAMES, type CalibrationOptions, type PresetName } from './calibrate/options.ts';
 export { calibrationOptions, type CalibrationOverrides } from './calibrate/presets.ts';

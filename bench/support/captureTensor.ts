@@ -1,4 +1,4 @@
-import type { CalibrationImage } from '../../src/calibrate/calibrate.ts';
+import type { CalibrationImage } from '../../src/calibrate/imageChunks.ts';
 import { BufferPool } from '../../src/gpu/buffers.ts';
 import type { Gpu } from '../../src/gpu/device.ts';
 import { readF32 } from '../../src/gpu/readback.ts';

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { readF32 } from '../../src/io/readTensor.ts';
 import { parseSafetensors } from '../../src/io/safetensors.ts';
-import type { CalibrationImage } from '../../src/calibrate/calibrate.ts';
+import type { CalibrationImage } from '../../src/calibrate/imageChunks.ts';
 import type { Model } from '../../src/model/load.ts';
 import { listImageFolder, loadLabels } from '../../src/node/imageFolder.ts';
 import { selectImages } from '../../src/node/selectImages.ts';

@@ -2,7 +2,7 @@ import type { SearchedOperation } from '../model/graph.ts';
 import type { Model } from '../model/load.ts';
 import { multiplyAccumulates, productGeometry } from '../quantize/geometry.ts';
 import { layerPlan } from './layerPlan.ts';
-import type { CalibrationOptions } from './options.ts';
+import { layerOptions, type CalibrationOptions, type LayerOptions } from './options.ts';
 
 /** How one operand of a product will be quantized. */
 export interface OperandDescription {
@@ -71,7 +71,7 @@ export function describeModel(model: Model, options: CalibrationOptions): ModelD
           parameters: weights + biases,
           floatBytes: 4 * (weights + biases),
           quantizedBytes: weights,
-          ...operands(operation, options),
+          ...operands(operation, layerOptions(options, operation.name)),
         },
       ];
     }),
@@ -89,7 +89,7 @@ export function describeModel(model: Model, options: CalibrationOptions): ModelD
 
 function operands(
   operation: SearchedOperation,
-  options: CalibrationOptions,
+  options: LayerOptions,
 ): { a: OperandDescription; b: OperandDescription } {
   const { aBits, bBits } = layerPlan(operation, options);
   const isLinear = operation.kind === 'linear';

@@ -15,7 +15,7 @@ import {
 import { layerWeight } from '../quantize/layerWeight.ts';
 import { rowView, type CapturedChunk, type LayerProblem } from './layerScorer.ts';
 import type { LayerPlan, LayerRanges } from './layerSearch.ts';
-import type { CalibrationOptions } from './options.ts';
+import type { LayerOptions } from './options.ts';
 import type { LayerRecipe } from './recipe.ts';
 
 /**
@@ -27,7 +27,7 @@ const EFFORT = { attention: 4, square: 2.5, other: 1 };
 const OUTER_LAYER = /^(patch_embed|head|head_dist)$/;
 
 /** Widths and kinds of a layer's operands under `options`. */
-export function layerPlan(operation: SearchedOperation, options: CalibrationOptions): LayerPlan {
+export function layerPlan(operation: SearchedOperation, options: LayerOptions): LayerPlan {
   const { weightBits, activationBits, outerWeightBits } = options;
   if (operation.kind === 'matmul') {
     const { kind, operand } = operation;
@@ -53,7 +53,7 @@ export async function prepareLayer(
   geometry: ProductGeometry,
   chunks: readonly CapturedChunk[],
   plan: LayerPlan,
-  options: CalibrationOptions,
+  options: LayerOptions,
   scope: BufferScope,
 ): Promise<{ problem: LayerProblem; ranges: LayerRanges }> {
   const { metric } = options;

@@ -2,11 +2,11 @@ import { submit } from '../gpu/kernel.ts';
 import { readBytes } from '../gpu/readback.ts';
 import { codeWords } from '../kernels/codes.ts';
 import { quantizeUniform } from '../kernels/quantizeUniform.ts';
-import { searchedLayers } from '../model/graph.ts';
+import type { LinearOperation } from '../model/graph.ts';
 import type { Model } from '../model/load.ts';
 import type { GpuContext } from '../quantize/context.ts';
 import { layerWeight } from '../quantize/layerWeight.ts';
-import type { LayerRecipe } from './recipe.ts';
+import type { UniformQuantizer } from '../quantize/quantizer.ts';
 
 /** A weight as integers: `weight[o, i] ~ codes[o, i] * scale of o`. */
 export interface QuantizedWeight {
@@ -19,64 +19,58 @@ export interface QuantizedWeight {
   readonly bias: Float32Array | null;
 }
 
-/** Codes of every searched weight under the scales of `layers`, made by the kernel that the search used. */
-export async function quantizeWeights(
+/** Nearest codes of the weight of one layer under the scales of `b`, made by the kernel that the search used. */
+export async function quantizeWeight(
   { device, pool }: GpuContext,
   model: Model,
-  layers: readonly LayerRecipe[],
-): Promise<Map<string, QuantizedWeight>> {
-  const byName = new Map(layers.map((layer) => [layer.name, layer]));
-  const weights = new Map<string, QuantizedWeight>();
-  for (const operation of searchedLayers(model.network)) {
-    if (operation.kind !== 'linear') continue;
-    const { inFeatures, outFeatures, name } = operation;
-    const { b } = byName.get(name) as LayerRecipe;
-    const { weight, bias } = layerWeight(model, operation);
-    const scope = pool.scope();
-    try {
-      const words = codeWords(inFeatures);
-      const codes = scope.acquire(4 * outFeatures * words, `${name} codes`);
-      const dispatch = await quantizeUniform(
-        device,
-        {
-          source: scope.upload(weight, `${name} weight`),
-          inverseScales: scope.upload(
-            Float32Array.from(b.scales, (scale) => 1 / scale),
-            `${name} inverse scales`,
-          ),
-          codes,
-        },
-        {
-          bits: b.bits,
-          layout: 'row-major',
-          candidates: 1,
-          images: 1,
-          heads: 1,
-          rows: outFeatures,
-          depth: inFeatures,
-          offset: 0,
-          imageStride: 0,
-          headStride: 0,
-          rowStride: inFeatures,
-          depthStride: 1,
-          groupsPerCandidate: b.scales.length,
-          groupPerHead: 0,
-          rowsPerGroup: outFeatures / b.scales.length,
-        },
-      );
-      submit(device, [dispatch]);
-      const padded = new Int8Array(await readBytes(device, codes, 4 * outFeatures * words));
-      weights.set(name, {
-        codes: withoutPadding(padded, outFeatures, inFeatures, 4 * words),
-        shape: [outFeatures, inFeatures],
-        scales: Float32Array.from(b.scales),
-        bias,
-      });
-    } finally {
-      scope.release();
-    }
+  operation: LinearOperation,
+  b: UniformQuantizer,
+): Promise<QuantizedWeight> {
+  const { inFeatures, outFeatures, name } = operation;
+  const { weight, bias } = layerWeight(model, operation);
+  const scope = pool.scope();
+  try {
+    const words = codeWords(inFeatures);
+    const codes = scope.acquire(4 * outFeatures * words, `${name} codes`);
+    const dispatch = await quantizeUniform(
+      device,
+      {
+        source: scope.upload(weight, `${name} weight`),
+        inverseScales: scope.upload(
+          Float32Array.from(b.scales, (scale) => 1 / scale),
+          `${name} inverse scales`,
+        ),
+        codes,
+      },
+      {
+        bits: b.bits,
+        layout: 'row-major',
+        candidates: 1,
+        images: 1,
+        heads: 1,
+        rows: outFeatures,
+        depth: inFeatures,
+        offset: 0,
+        imageStride: 0,
+        headStride: 0,
+        rowStride: inFeatures,
+        depthStride: 1,
+        groupsPerCandidate: b.scales.length,
+        groupPerHead: 0,
+        rowsPerGroup: outFeatures / b.scales.length,
+      },
+    );
+    submit(device, [dispatch]);
+    const padded = new Int8Array(await readBytes(device, codes, 4 * outFeatures * words));
+    return {
+      codes: withoutPadding(padded, outFeatures, inFeatures, 4 * words),
+      shape: [outFeatures, inFeatures],
+      scales: Float32Array.from(b.scales),
+      bias,
+    };
+  } finally {
+    scope.release();
   }
-  return weights;
 }
 
 function withoutPadding(padded: Int8Array, rows: number, columns: number, stride: number): Int8Array {

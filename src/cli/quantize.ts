@@ -63,7 +63,7 @@ export const quantize: Command<typeof flags> = {
         checkpoints: new node.CheckpointCache(),
       });
       gpu.check();
-      const weights = node.quantizedWeightsFile(model, result);
+      const weights = node.quantizedWeightsFile(result);
       const recipeText = node.recipeText(result.recipe);
       const files = new Map<string, Uint8Array | string>([
         ['recipe.json', recipeText],

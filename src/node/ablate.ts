@@ -1,4 +1,5 @@
-import { calibrate, type CalibrationImage } from '../calibrate/calibrate.ts';
+import { calibrate } from '../calibrate/calibrate.ts';
+import type { CalibrationImage } from '../calibrate/imageChunks.ts';
 import { calibrationOptions, type CalibrationOverrides } from '../calibrate/presets.ts';
 import type { PresetName } from '../calibrate/options.ts';
 import type { Progress } from '../calibrate/progress.ts';
@@ -74,7 +75,7 @@ export async function ablate(
         }),
       ...(signal ? { signal } : {}),
     });
-    const simulation = await createSimulation(gpu, model, result.recipe, quantizedWeightsFile(model, result));
+    const simulation = await createSimulation(gpu, model, result.recipe, quantizedWeightsFile(result));
     const quantized = { logits: await runAll(simulation, input.evaluation), classes: float.classes };
     const comparison = compareLogits(float, quantized, input.labels);
     const row = { weightBits: bits, activationBits: bits, ...switches, comparison };

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { CalibrationImage } from '../calibrate/calibrate.ts';
+import type { CalibrationImage } from '../calibrate/imageChunks.ts';
 import { decodeImage } from '../io/decodeNode.ts';
 import { preprocess, type Preprocessing } from '../io/preprocess.ts';
 import { sha256 } from '../io/sha256.ts';

@@ -1,4 +1,4 @@
-import type { CalibrationImage } from '../calibrate/calibrate.ts';
+import type { CalibrationImage } from '../calibrate/imageChunks.ts';
 import type { Preprocessing } from '../io/preprocess.ts';
 import { InputError } from './errors.ts';
 import type { ImageFolder } from './imageFolder.ts';

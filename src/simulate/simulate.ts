@@ -57,14 +57,31 @@ export async function createSimulation(
   weightsFile: Uint8Array,
   weightsName = 'weights.safetensors',
 ): Promise<Runner> {
-  const runner = new NetworkRunner(gpu, model);
+  const { tensors } = parseSafetensors(weightsFile, weightsName);
+  const runner = new NetworkRunner(gpu, withStoredParameters(model, tensors, weightsName));
   try {
-    await runner.quantize(recipe, weightsFile, weightsName);
+    await runner.quantize(recipe, tensors, weightsName);
     return runner;
   } catch (error) {
     runner.destroy();
     throw error;
   }
+}
+
+/** `model` with the parameters that stay float as the file has them: the calibration may have moved scales into LayerNorm. */
+function withStoredParameters(model: Model, tensors: ReadonlyMap<string, TensorEntry>, file: string): Model {
+  const parameters = new Map(model.parameters);
+  for (const [name, { shape }] of parameters) {
+    const stored = tensors.get(name);
+    if (!stored) continue;
+    if (stored.shape.join() !== shape.join()) {
+      throw new FormatError(
+        `${file}: ${name} has shape [${stored.shape.join(', ')}], expected [${shape.join(', ')}]; quantize this model again`,
+      );
+    }
+    parameters.set(name, { shape, values: readF32(stored) });
+  }
+  return { ...model, parameters };
 }
 
 /** Images that go through the network together; the logits do not depend on it. */
@@ -90,8 +107,7 @@ class NetworkRunner implements Runner {
   }
 
   // eslint-disable-next-line @typescript-eslint/require-await -- reports its errors through the promise
-  async quantize(recipe: Recipe, weightsFile: Uint8Array, weightsName: string): Promise<void> {
-    const { tensors } = parseSafetensors(weightsFile, weightsName);
+  async quantize(recipe: Recipe, tensors: ReadonlyMap<string, TensorEntry>, weightsName: string): Promise<void> {
     const byName = new Map(recipe.layers.map((layer) => [layer.name, layer]));
     const geometryOf = geometries(this.#model.network.units);
     const layers = new Map<string, QuantizedLayer>();

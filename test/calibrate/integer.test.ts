@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import { calibrate, type CalibrationImage } from '../../src/calibrate/calibrate.ts';
+import { calibrate } from '../../src/calibrate/calibrate.ts';
+import type { CalibrationImage } from '../../src/calibrate/imageChunks.ts';
 import { CalibrationError } from '../../src/calibrate/errors.ts';
 import { checkRecipeFits } from '../../src/calibrate/fitRecipe.ts';
 import { inputRows, observeUnit, startStatistics } from '../../src/calibrate/forwardStatistics.ts';

@@ -72,7 +72,7 @@ export function hostRecipe(
     layers,
     integer: { ranges, nonlinear },
   };
-  return { recipe, weights: quantizedWeightsFile(model, { weights: quantized }) };
+  return { recipe, weights: quantizedWeightsFile({ prepared: model, weights: quantized }) };
 }
 
 /** Every tensor by `<unit>.<tensor>`, each element the one of largest magnitude over the images. */

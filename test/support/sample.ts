@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { CalibrationImage } from '../../src/calibrate/calibrate.ts';
+import type { CalibrationImage } from '../../src/calibrate/imageChunks.ts';
 import { listImages } from '../../src/io/listImages.ts';
 import { loadModel, type Model } from '../../src/model/load.ts';
 import { loadImage } from '../../src/node/loadImage.ts';
