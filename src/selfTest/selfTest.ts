@@ -1,5 +1,6 @@
 import { BufferPool } from '../gpu/buffers.ts';
 import type { Gpu } from '../gpu/device.ts';
+import { calibratorCases } from './calibratorCases.ts';
 import type { SelfTestCase } from './case.ts';
 import { floatCases } from './floatCases.ts';
 import { integerCases } from './integerCases.ts';
@@ -26,6 +27,7 @@ export function selfTestCases(device: GPUDevice): SelfTestCase[] {
   return [
     ...floatCases(device),
     ...quantizeCases(),
+    ...calibratorCases(),
     ...productCases(device),
     ...integerCases(device),
     ...nonlinearCases(),
