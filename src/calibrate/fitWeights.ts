@@ -17,14 +17,15 @@ export function checkWeightsFit(recipe: Recipe, network: Network, bytes: Uint8Ar
     const layer = layers.get(operation.name);
     if (operation.kind !== 'linear' || !layer) continue;
     const { name, outFeatures, inFeatures } = operation;
-    const { bits, scales } = layer.b;
+    const { bits, scales, restricted } = layer.b;
     const find = (suffix: string, shape: readonly number[]) => findTensor(tensors, `${name}.${suffix}`, shape, file);
     const q = 2 ** (bits - 1);
     const codes = readI8(find('codes', [outFeatures, inFeatures]));
-    const wrong = codes.findIndex((code) => code < -q || code >= q);
+    const low = restricted ? 1 - q : -q;
+    const wrong = codes.findIndex((code) => code < low || code >= q);
     if (wrong >= 0) {
       throw new FormatError(
-        `${file}: ${name}.codes holds ${codes[wrong]} at element ${wrong}, outside its ${bits} bits`,
+        `${file}: ${name}.codes holds ${codes[wrong]} at element ${wrong}, outside its ${bits} bits${restricted ? ', restricted' : ''}`,
       );
     }
     const stored = readF32(find('scales', [scales.length]));

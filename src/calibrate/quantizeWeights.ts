@@ -58,6 +58,7 @@ export async function quantizeWeight(
         groupsPerCandidate: b.scales.length,
         groupPerHead: 0,
         rowsPerGroup: outFeatures / b.scales.length,
+        restricted: b.restricted ?? false,
       },
     );
     submit(device, [dispatch]);

@@ -20,9 +20,11 @@ export const quantizeUniformKernel = {
     groups_per_candidate: 'u32',
     group_head_stride: 'u32',
     rows_per_group: 'u32',
-    half_range: 'f32',
+    low: 'f32',
+    high: 'f32',
+    zero: 'f32',
   },
-  overrides: { WORKGROUP_SIZE: 64, DEPTH_MAJOR: 0, REPEAT: 1 },
+  overrides: { WORKGROUP_SIZE: 64, DEPTH_MAJOR: 0, REPEAT: 1, OFFSET: 0 },
 } as const satisfies Kernel;
 
 export interface QuantizeUniformBuffers {
@@ -58,6 +60,10 @@ export interface QuantizeUniformParams {
   readonly rowsPerGroup: number;
   /** How often the codes of each image and head are written, one after the other. Default 1. */
   readonly repeat?: number;
+  /** Leaves out the code -q. Default false. */
+  readonly restricted?: boolean;
+  /** Code of the value 0, in 1 - q..q - 1, row-major only: rows are followed by as many `-zero`, see the shader. Default none. */
+  readonly zero?: number | undefined;
 }
 
 /**
@@ -72,10 +78,14 @@ export async function quantizeUniform(
 ): Promise<Dispatch> {
   const { bits, layout, candidates, images, heads, rows, depth, rowsPerGroup } = params;
   const { offset, imageStride, headStride, rowStride, depthStride, groupsPerCandidate, groupPerHead } = params;
-  const { repeat = 1 } = params;
+  const { repeat = 1, restricted = false, zero } = params;
   checkBits(bits);
   checkIntegers({ candidates, images, heads, rows, depth, groupsPerCandidate, repeat }, 1);
   checkIntegers({ offset, imageStride, headStride, rowStride, depthStride, groupPerHead, rowsPerGroup }, 0);
+  const q = 2 ** (bits - 1);
+  if (zero !== undefined && !(Number.isInteger(zero) && Math.abs(zero) < q && layout === 'row-major' && repeat === 1)) {
+    throw new RangeError(`a zero point is an integer in ${1 - q}..${q - 1} of row-major codes, got ${zero}`);
+  }
   const groupsPerHead = rowsPerGroup === 0 ? 1 : Math.ceil(rows / rowsPerGroup);
   const groups = groupPerHead ? heads * groupsPerHead : groupsPerHead;
   if (groupsPerCandidate < groups) {
@@ -85,7 +95,7 @@ export async function quantizeUniform(
   checkRoom('source', source, lastRow + (depth - 1) * depthStride + 1);
   checkRoom('inverseScales', inverseScales, (candidates - 1) * groupsPerCandidate + groups);
   const words = candidates * images * heads * rows * codeWords(depth);
-  checkRoom('codes', codes, repeat * words);
+  checkRoom('codes', codes, (zero === undefined ? repeat : 2) * words);
   return prepare(
     device,
     quantizeUniformKernel,
@@ -104,9 +114,11 @@ export async function quantizeUniform(
       groups_per_candidate: groupsPerCandidate,
       group_head_stride: groupPerHead ? groupsPerHead : 0,
       rows_per_group: rowsPerGroup === 0 ? rows : rowsPerGroup,
-      half_range: 2 ** (bits - 1),
+      low: restricted ? 1 - q : -q,
+      high: q - 1,
+      zero: zero ?? 0,
     },
     gridFor(device, words, quantizeUniformKernel.overrides.WORKGROUP_SIZE),
-    { DEPTH_MAJOR: layout === 'depth-major' ? 1 : 0, REPEAT: repeat },
+    { DEPTH_MAJOR: layout === 'depth-major' ? 1 : 0, REPEAT: repeat, OFFSET: zero === undefined ? 0 : 1 },
   );
 }

@@ -26,7 +26,7 @@ interface OperandShape {
 
 /**
  * Codes of an activation as the left operand, row-major: u32 `[candidates][images * heads][rows][words]`, words those of
- * `productShape`. Candidates are of one type and width.
+ * `productShape`. Candidates are of one type, width, range and zero point.
  */
 export async function encodeLeft(
   device: GPUDevice,
@@ -102,9 +102,10 @@ async function encodeUniform(
   scope: BufferScope,
   repeat: 1 | 2 = 1,
 ): Promise<EncodedOperand> {
-  const { bits, granularity, scales } = quantizers[0] as UniformQuantizer;
+  const { bits, granularity, scales, restricted, zeroPoint } = quantizers[0] as UniformQuantizer;
   const groups = scales.length;
-  const words = repeat * images * heads * rows * codeWords(depth);
+  const copies = zeroPoint === undefined ? repeat : 2;
+  const words = copies * images * heads * rows * codeWords(depth);
   const candidates = quantizers.length;
   const codes = scope.acquire(4 * words * candidates, `${layout} codes`);
   const inverse = Float32Array.from(quantizers.flatMap((quantizer) => quantizer.scales.map((scale) => 1 / scale)));
@@ -129,6 +130,8 @@ async function encodeUniform(
       groupPerHead: granularity === 'head' ? 1 : 0,
       rowsPerGroup: granularity === 'channel' || granularity === 'part' ? rows / groups : 0,
       repeat,
+      restricted: restricted ?? false,
+      zero: zeroPoint,
     },
   );
   return { codes, candidateStride: candidates === 1 ? 0 : words, dispatches: [dispatch] };

@@ -3,7 +3,7 @@ import { PLANE_SHIFT } from '../kernels/quantizeLevels.ts';
 
 /** Quantizers as data: what a recipe stores, what a search chooses and what a simulation or an export carries out. */
 
-/** Uniform symmetric codes `clamp(round(x / scale), -q, q - 1)`, q = 2^(bits - 1); one scale per group. */
+/** Uniform codes `clamp(round(x / scale), -q, q - 1)`, q = 2^(bits - 1); one scale per group. */
 export interface UniformQuantizer {
   readonly type: 'uniform';
   readonly bits: number;
@@ -11,6 +11,13 @@ export interface UniformQuantizer {
   readonly granularity: 'tensor' | 'part' | 'head' | 'channel';
   /** f32 values, one per group in order. */
   readonly scales: readonly number[];
+  /** Without the code -q. */
+  readonly restricted?: true;
+  /**
+   * Code of the value 0, in 1 - q..q - 1: codes are `clamp(round(x / scale) + zeroPoint, ...)`, values `(code - zeroPoint) scale`.
+   * Of left operands of linear layers with one scale.
+   */
+  readonly zeroPoint?: number;
 }
 
 /** Twin ranges of probabilities: `scaleR2 = 2^-(bits - 1)`, `scaleR1 = scaleR2 / 2^shift` (PTQ4ViT, section 3.2). */

@@ -16,12 +16,22 @@ export interface QuantizeUniformShape {
   readonly groupsPerCandidate: number;
   readonly groupPerHead: 0 | 1;
   readonly rowsPerGroup: number;
+  readonly restricted?: boolean;
+  readonly zero?: number | undefined;
 }
 
-/** Code of one value: `clamp(round(f32(x * inverse)), -q, q - 1)`, q = 2^(bits - 1), ties to even. */
-export function uniformCode(x: number, inverse: number, bits: number): number {
+/** What differs from codes -q..q - 1 with 0 for the value 0. */
+export interface CodeOffset {
+  readonly restricted?: boolean;
+  readonly zero?: number | undefined;
+}
+
+/** Code of one value: `clamp(round(f32(x * inverse)) + zero, -q, q - 1)`, q = 2^(bits - 1), ties to even; restricted: from 1 - q on. */
+export function uniformCode(x: number, inverse: number, bits: number, offset: CodeOffset = {}): number {
+  const { restricted = false, zero = 0 } = offset;
   const q = 2 ** (bits - 1);
-  return Math.min(Math.max(roundHalfEven(Math.fround(x * inverse)), -q), q - 1) + 0; // -0 + 0 is 0
+  const low = restricted ? 1 - q : -q;
+  return Math.min(Math.max(roundHalfEven(Math.fround(x * inverse)) + zero, low), q - 1) + 0; // -0 + 0 is 0
 }
 
 /** Reference of `quantize_uniform.wgsl`: the packed words of all candidates. */
@@ -43,11 +53,26 @@ export function quantizeUniformReference(
           for (let d = 0; d < depth; d++) {
             const at = shape.offset + image * shape.imageStride + head * shape.headStride;
             const x = source[at + row * shape.rowStride + d * shape.depthStride] as number;
-            codes.push(uniformCode(x, inverse, bits));
+            codes.push(uniformCode(x, inverse, bits, shape));
           }
         }
       }
     }
   }
-  return shape.layout === 'row-major' ? packRowMajor(codes, rows, depth) : packDepthMajor(codes, rows, depth);
+  if (shape.layout === 'depth-major') return packDepthMajor(codes, rows, depth);
+  const packed = packRowMajor(codes, rows, depth);
+  const { zero } = shape;
+  return zero === undefined ? packed : withOffsets(packed, -zero, depth);
+}
+
+/** Every row of packed codes followed by a row of `code`. */
+function withOffsets(packed: Uint32Array, code: number, depth: number): Uint32Array {
+  const words = Math.ceil(depth / 4);
+  const row = packRowMajor(new Array<number>(depth).fill(code), 1, depth);
+  const both = new Uint32Array(2 * packed.length);
+  for (let first = 0; first < packed.length; first += words) {
+    both.set(packed.subarray(first, first + words), 2 * first);
+    both.set(row, 2 * first + words);
+  }
+  return both;
 }

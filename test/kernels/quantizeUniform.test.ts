@@ -9,7 +9,7 @@ const shared = useGpu();
 
 async function run(source: Float32Array, inverse: Float32Array, params: QuantizeUniformParams): Promise<Uint32Array> {
   const scope = shared.pool.scope();
-  const { candidates, images, heads, rows, depth, repeat = 1 } = params;
+  const { candidates, images, heads, rows, depth, repeat = params.zero === undefined ? 1 : 2 } = params;
   const sourceBuffer = scope.upload(source, 'source');
   const inverseScales = uploadInJunk(shared.pool, inverse, 'inverse scales');
   const words = repeat * candidates * images * heads * rows * Math.ceil(depth / 4);
@@ -191,6 +191,32 @@ test('equals the reference bit for bit at every width', async () => {
   );
 });
 
+test('the restricted range has no code -q, at any width', async () => {
+  const x = Float32Array.of(-1e9, -128.4, -127.4, -2.5, -1.4, 1.4, 127.4, 1e9);
+  for (const bits of [2, 4, 8]) {
+    const q = 2 ** (bits - 1);
+    const params = { ...matrix(1, x.length, bits), restricted: true };
+    const codes = bytes(await run(x, Float32Array.of(1), params));
+    expect([Math.min(...codes), Math.max(...codes)]).toEqual([1 - q, q - 1]);
+    expectSame(new Uint32Array(Int8Array.from(codes).buffer), quantizeUniformReference(x, Float32Array.of(1), params));
+  }
+});
+
+test.each([1, 3, 4, 5, 255, 257])('a zero point moves every code and follows each row, depth %i', async (depth) => {
+  const source = activations(2 * 3 * depth, depth);
+  for (const zero of [-7, 0, 5]) {
+    const params = { ...matrix(3, depth, 4), images: 2, imageStride: 3 * depth, zero, candidates: 2 };
+    const inverse = Float32Array.of(0.7, 2);
+    expectSame(await run(source, inverse, params), quantizeUniformReference(source, inverse, params));
+  }
+});
+
+test('codes with a zero point, spelled out', async () => {
+  const x = Float32Array.of(-3.5, -2.5, 0, 4.5, 12);
+  const expected = [-8, -7, -5, -1, 7, 0, 0, 0, 5, 5, 5, 5, 5, 0, 0, 0];
+  expect(bytes(await run(x, Float32Array.of(1), { ...matrix(1, 5, 4), zero: -5 }))).toEqual(expected);
+});
+
 test('folds a grid that x alone cannot hold', async () => {
   const rows = 65535 * 64 + 1;
   const source = Float32Array.from({ length: rows }, (_, i) => (i % 251) - 125);
@@ -206,6 +232,8 @@ test('refuses what it cannot do, with the number', async () => {
   await expect(run(x, one, { ...matrix(1, 4), rows: 0 })).rejects.toThrow(
     'rows must be an integer of at least 1, got 0',
   );
+  await expect(run(x, one, { ...matrix(1, 4), zero: -128 })).rejects.toThrow('-127..127 of row-major codes, got -128');
+  await expect(run(x, one, { ...matrix(1, 4), layout: 'depth-major', zero: 3 })).rejects.toThrow('got 3');
   await expect(run(x, one, { ...matrix(1, 4), offset: 2 })).rejects.toThrow('source needs 24 bytes, its buffer has 16');
   await expect(run(x, one, { ...matrix(4, 1), rowsPerGroup: 1 })).rejects.toThrow(
     'at least the 4 groups in use, got 1',
