@@ -6,6 +6,8 @@ export {
   type ModelDescription,
   type OperandDescription,
 } from './calibrate/describeModel.ts';
+export { chooseWidths, type Budget, type MixedPrecision } from './calibrate/mixedPrecision.ts';
+export { measureSensitivity, type LayerSensitivity } from './calibrate/sensitivity.ts';
 export { OutputError } from './io/errors.ts';
 export { writeFileAtomically, writeFolderAtomically, type WriteOptions } from './io/writeFolder.ts';
 export { ablate, type AblationInput, type AblationRow } from './node/ablate.ts';

@@ -44,6 +44,17 @@ export function integer(help: string, absent: number, low: number, high: number)
   return { placeholder: '<n>', help, required: false, absent, read };
 }
 
+/** A decimal number within bounds, both included, or none. */
+export function optionalNumber(help: string, low: number, high: number): Flag<number | undefined> {
+  const read = (text: string): number => {
+    const value = /^[+-]?(\d+\.?\d*|\.\d+)$/.test(text) ? Number(text) : NaN;
+    if (!(value >= low && value <= high))
+      throw new UsageError(`must be a number in ${low}..${high}, got ${show(text)}`);
+    return value;
+  };
+  return { placeholder: '<x>', help, required: false, absent: undefined, read };
+}
+
 /** Decimal integers within bounds, both included, joined by commas and none of them twice. */
 export function integers(help: string, absent: readonly number[], low: number, high: number): Flag<readonly number[]> {
   const one = integer(help, low, low, high);

@@ -1,6 +1,5 @@
 import { OPTION_FIELDS, type CalibrationOptions } from '../calibrate/options.ts';
-import { UsageError } from './errors.ts';
-import { choice, integer, show, type Flag, type Flags } from './flags.ts';
+import { choice, integer, optionalNumber, type Flag, type Flags } from './flags.ts';
 
 type FieldName = keyof typeof OPTION_FIELDS;
 
@@ -72,17 +71,6 @@ function optionFlag(name: FieldName): Flags[string] {
       ? choice<string>(help, '', field.words)
       : field.kind === 'integer'
         ? integer(help, 0, field.low, field.high)
-        : decimal(help, field.low, field.high);
+        : optionalNumber(help, field.low, field.high);
   return { ...flag, absent: undefined };
-}
-
-/** A decimal number within bounds, both included. */
-function decimal(help: string, low: number, high: number): Flag<number> {
-  const read = (text: string): number => {
-    const value = /^[+-]?(\d+\.?\d*|\.\d+)$/.test(text) ? Number(text) : NaN;
-    if (!(value >= low && value <= high))
-      throw new UsageError(`must be a number in ${low}..${high}, got ${show(text)}`);
-    return value;
-  };
-  return { placeholder: '<x>', help, required: false, absent: 0, read };
 }

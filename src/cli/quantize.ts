@@ -1,8 +1,8 @@
-import type { NonlinearChoice } from '../node.ts';
+import type { Budget, NonlinearChoice, Progress } from '../node.ts';
 import type { Command } from './command.ts';
-import { EXIT } from './errors.ts';
+import { EXIT, UsageError } from './errors.ts';
 import { PRESET_NAMES } from '../calibrate/options.ts';
-import { choice, integer, onOff, optionalPath, requiredPath } from './flags.ts';
+import { choice, integer, onOff, optionalNumber, optionalPath, requiredPath } from './flags.ts';
 import { optionFlags, optionsGiven } from './optionFlags.ts';
 import { nonlinearFlag } from './nonlinearFlag.ts';
 import { runSummary, type RunReport } from './runReport.ts';
@@ -15,6 +15,8 @@ const flags = {
   preset: choice('options to begin with', 'default', PRESET_NAMES),
   config: optionalPath('<file>', 'JSON file with options, and with rules for single layers'),
   nonlinear: nonlinearFlag(),
+  'target-bits': optionalNumber('mean bits of a weight: the width of every layer is chosen by its sensitivity', 2, 8),
+  'target-bytes': optionalNumber('bytes of all weight codes in the model file, widths chosen likewise', 1, 2 ** 40),
   force: onOff('replace the output folder if it is not empty'),
   'skip-bad-images': onOff('name images that cannot be read and go on without them'),
   json: onOff('print the report of the run as one JSON document'),
@@ -42,7 +44,8 @@ export const quantize: Command<typeof flags> = {
     const node = await import('../node.ts');
     const modelFolder = positionals[0] as string;
     const settings = values.config === undefined ? {} : await node.loadSettings(values.config);
-    const options = node.calibrationOptions(values.preset, { ...settings, ...optionsGiven(values, given) });
+    const chosen = node.calibrationOptions(values.preset, { ...settings, ...optionsGiven(values, given) });
+    const budget = budgetOf(values);
     await node.checkOutputFolder(values.out, { force: values.force, inputs: [modelFolder, values.images] });
     const out = values.out.replace(/(?<=.)[\\/]+$/, ''); // its report stands beside it, not in it
     const folder = await node.listImageFolder(values.images);
@@ -52,14 +55,21 @@ export const quantize: Command<typeof flags> = {
     try {
       const selection = await node.selectImages(folder, model.config.preprocessing, {
         count: values.count,
-        seed: options.seed,
+        seed: chosen.seed,
         ...(values['skip-bad-images'] ? { onBadImage: (why) => progress.note(`twinshift: skipped: ${why}`) } : {}),
         onProgress: (done, total) => progress.report({ stage: 'reading images', done, total }),
         signal,
       });
-      const result = await node.calibrate(gpu, model, selection.images, options, {
-        onProgress: (step) => progress.report({ ...step, stage: `calibrating: ${step.stage}` }),
+      const control = {
+        onProgress: (step: Progress) => progress.report({ ...step, stage: `calibrating: ${step.stage}` }),
         signal,
+      };
+      const mixed =
+        budget &&
+        node.chooseWidths(await node.measureSensitivity(gpu, model, selection.images, chosen, control), budget);
+      const options = mixed ? { ...chosen, layers: [...mixed.rules, ...chosen.layers] } : chosen;
+      const result = await node.calibrate(gpu, model, selection.images, options, {
+        ...control,
         checkpoints: new node.CheckpointCache(),
       });
       gpu.check();
@@ -102,6 +112,7 @@ export const quantize: Command<typeof flags> = {
         seconds,
         peakProcessBytes: 1024 * process.resourceUsage().maxRSS,
         peakDeviceBytes,
+        mixedPrecision: mixed ?? null,
         adapter: gpu.adapter,
       };
       const json = `${JSON.stringify(report, null, 2)}\n`;
@@ -114,6 +125,19 @@ export const quantize: Command<typeof flags> = {
     }
   },
 };
+
+/** What the widths of single layers are chosen for; undefined when they are not. */
+function budgetOf(values: {
+  readonly 'target-bits': number | undefined;
+  readonly 'target-bytes': number | undefined;
+}): Budget | undefined {
+  const { 'target-bits': bits, 'target-bytes': bytes } = values;
+  if (bits !== undefined && bytes !== undefined) {
+    throw new UsageError('--target-bits and --target-bytes exclude each other; give one');
+  }
+  if (bits !== undefined) return { bits };
+  return bytes === undefined ? undefined : { bytes };
+}
 
 /**
  * The model file that `export` would make of the recipe and its weights, or why there is none: a recipe is worth keeping even

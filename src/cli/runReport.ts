@@ -1,4 +1,4 @@
-import type { AdapterDescription } from '../node.ts';
+import type { AdapterDescription, MixedPrecision } from '../node.ts';
 import { formatBytes, formatCount, formatDuration, formatPercent, plural, table } from './text.ts';
 
 /** What `quantize --json` prints and `<out>.run.json` holds: everything about a run that is not its result. */
@@ -33,6 +33,8 @@ export interface RunReport {
   /** Largest resident memory of the process so far, the device's own on a software adapter included. */
   readonly peakProcessBytes: number;
   readonly peakDeviceBytes: number;
+  /** How widths were chosen for a budget; null without one. */
+  readonly mixedPrecision: MixedPrecision | null;
   readonly adapter: AdapterDescription;
 }
 
@@ -50,6 +52,7 @@ export function runSummary(report: RunReport): string {
       `${report.layers} quantized, preset ${report.preset}, ${formatCount(report.candidates)} candidates scored`,
     ],
     ['mean bits', `weights ${meanBits(report.meanWeightBits)}, activations ${meanBits(report.meanActivationBits)}`],
+    ...(report.mixedPrecision ? [['budget', budgetText(report.mixedPrecision)]] : []),
     ...(report.layersAtMaxShift.length > 0
       ? [['at the bound', `twin shift is the largest that fits 32 bits in ${report.layersAtMaxShift.join(', ')}`]]
       : []),
@@ -64,6 +67,11 @@ export function runSummary(report: RunReport): string {
     ['written', `${report.out} and ${report.out}.run.json`],
   ];
   return `${table(rows).join('\n')}\n`;
+}
+
+function budgetText({ budget, cost, damage, bound }: MixedPrecision): string {
+  const gap = damage > bound ? `, at most ${formatPercent(1 - bound / damage)} of it avoidable` : '';
+  return `${cost.toPrecision(4)} of ${budget} used, expected KL ${damage.toPrecision(3)} nats${gap}`;
 }
 
 function modelFileText(bytes: number, { floatWeightBytes }: RunReport): string {
