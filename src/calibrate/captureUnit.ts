@@ -1,5 +1,8 @@
 import type { BufferScope } from '../gpu/buffers.ts';
-import { backwardUnit, forwardUnit, type ExecutionContext, type Tensors } from '../model/execute.ts';
+import { submit } from '../gpu/kernel.ts';
+import { accumulatePowers } from '../kernels/accumulatePowers.ts';
+import { rootMean } from '../kernels/rootMean.ts';
+import { backwardUnit, forwardUnit, outputOf, type ExecutionContext, type Tensors } from '../model/execute.ts';
 import { isSearched, type SearchedOperation, type Unit } from '../model/graph.ts';
 import type { CapturedChunk } from './layerScorer.ts';
 
@@ -8,7 +11,7 @@ export interface ChunkInput {
   readonly images: number;
   /** Input of the unit, f32 `[images][elements]`. */
   readonly input: Float32Array;
-  /** Gradient of the unit's output, f32; undefined when the metric needs none. */
+  /** Gradients of the unit's output, f32 `[draws][images][elements]`; undefined when the metric needs none. */
   readonly outputGradient: Float32Array | undefined;
   /** Packed codes of the unit's pixel operand, when it has one. */
   readonly pixelCodes: Uint8Array | undefined;
@@ -17,11 +20,14 @@ export interface ChunkInput {
 /** What the searched layers of a unit read and wrote for one chunk, and the gradient of the unit's input. */
 export interface UnitCapture {
   readonly layers: ReadonlyMap<string, CapturedChunk>;
+  /** f32 `[draws][images][elements]` */
   readonly inputGradient: GPUBuffer | undefined;
 }
 
 /**
- * Runs a unit forward and backward on one chunk and keeps in `scope` what its searched layers need; everything else is freed.
+ * Runs a unit forward, and backward once for each draw, on one chunk and keeps in `scope` what its searched layers need;
+ * everything else is freed. The gradient of a layer is that of the only draw, or the root of the mean square of several: what
+ * the score squares again.
  */
 export async function captureUnit(
   context: ExecutionContext,
@@ -34,11 +40,7 @@ export async function captureUnit(
   try {
     const input = work.upload(chunk.input, `${unit.name} input`);
     const tensors = await forwardUnit(context, unit, input, images, work);
-    let gradients: Tensors = new Map();
-    if (chunk.outputGradient) {
-      const outputGradient = work.upload(chunk.outputGradient, `${unit.name} output gradient`);
-      gradients = await backwardUnit(context, unit, tensors, outputGradient, images, work);
-    }
+    const gradients = await gradientsOf(context, unit, chunk, tensors, work);
     const kept = (buffer: GPUBuffer | undefined, what: string): GPUBuffer => {
       if (!buffer) throw new Error(`${unit.name} has no ${what}`);
       return scope.adopt(buffer, work);
@@ -62,6 +64,57 @@ export async function captureUnit(
   } finally {
     work.release();
   }
+}
+
+/** Gradients of the outputs of searched layers, over all draws, and those of the input, draw by draw. */
+async function gradientsOf(
+  context: ExecutionContext,
+  unit: Unit,
+  { images, outputGradient }: ChunkInput,
+  tensors: Tensors,
+  work: BufferScope,
+): Promise<Tensors> {
+  if (!outputGradient) return new Map();
+  const elements = (tensor: string) => images * (unit.elements[tensor] as number);
+  const draws = outputGradient.length / elements(unit.output);
+  const seedOf = (draw: number, scope: BufferScope) => {
+    const seed = outputGradient.subarray(draw * elements(unit.output), (draw + 1) * elements(unit.output));
+    return scope.upload(seed, `${unit.name} output gradient`);
+  };
+  if (draws === 1) return backwardUnit(context, unit, tensors, seedOf(0, work), images, work);
+  const { device } = context;
+  const outputs = unit.operations.filter(isSearched).map(outputOf);
+  const sums = new Map(outputs.map((name) => [name, work.zeros(4 * elements(name), `squares of ${name}`)]));
+  const inputBytes = 4 * elements(unit.input);
+  let inputGradients: GPUBuffer | undefined;
+  for (let draw = 0; draw < draws; draw++) {
+    const own = context.pool.scope();
+    try {
+      const gradients = await backwardUnit(context, unit, tensors, seedOf(draw, own), images, own);
+      for (const [name, total] of sums) {
+        const buffers = { source: gradients.get(name) as GPUBuffer, sums: total };
+        submit(device, [await accumulatePowers(device, buffers, { count: elements(name), repeats: 1, power: 2 })]);
+      }
+      const ofInput = gradients.get(unit.input);
+      if (ofInput) {
+        inputGradients ??= work.acquire(draws * inputBytes, `${unit.name} input gradients`);
+        const encoder = device.createCommandEncoder();
+        encoder.copyBufferToBuffer(ofInput, 0, inputGradients, draw * inputBytes, inputBytes);
+        device.queue.submit([encoder.finish()]);
+      }
+    } finally {
+      own.release();
+    }
+  }
+  const roots: Tensors = new Map();
+  for (const [name, total] of sums) {
+    const y = work.acquire(4 * elements(name), `gradient of ${name}`);
+    const shape = { count: elements(name), repeats: 1, factor: 1 / draws };
+    submit(device, [await rootMean(device, { sums: total, y }, shape)]);
+    roots.set(name, y);
+  }
+  if (inputGradients) roots.set(unit.input, inputGradients);
+  return roots;
 }
 
 function operandTensors(operation: SearchedOperation): { a: string; b: string | undefined; output: string } {

@@ -13,6 +13,8 @@ export interface CalibrationImage {
   readonly sha256: string;
   /** uint8 `[height, width, 3]` */
   readonly rgb: Uint8Array;
+  /** Class that the image shows; the gradient seed `label` needs it. */
+  readonly label?: number;
 }
 
 /** Images that go through a unit together. */

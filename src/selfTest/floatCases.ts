@@ -1,3 +1,4 @@
+import { accumulatePowers, accumulatePowersKernel } from '../kernels/accumulatePowers.ts';
 import { addF32, addF32Kernel } from '../kernels/addF32.ts';
 import { assembleTokensF32, assembleTokensF32Kernel } from '../kernels/assembleTokensF32.ts';
 import { copyRowsF32, copyRowsF32Kernel } from '../kernels/copyRowsF32.ts';
@@ -7,9 +8,11 @@ import { layerNormBackwardF32, layerNormBackwardF32Kernel } from '../kernels/lay
 import { layerNormF32, layerNormF32Kernel } from '../kernels/layerNormF32.ts';
 import { denseMatrix, matmulF32, matmulF32Kernel, transposed, type MatmulF32Kind } from '../kernels/matmulF32.ts';
 import { matmulF32SubgroupsKernel } from '../kernels/matmulF32Subgroups.ts';
+import { rootMean, rootMeanKernel } from '../kernels/rootMean.ts';
 import { hasSubgroupsOfFour } from '../kernels/subgroups.ts';
 import { softmaxBackwardF32, softmaxBackwardF32Kernel } from '../kernels/softmaxBackwardF32.ts';
 import { softmaxF32, softmaxF32Kernel } from '../kernels/softmaxF32.ts';
+import { accumulatePowersReference } from '../reference/accumulatePowers.ts';
 import { addF32Reference } from '../reference/addF32.ts';
 import { assembleTokensF32Reference } from '../reference/assembleTokensF32.ts';
 import { copyRowsF32Reference } from '../reference/copyRowsF32.ts';
@@ -18,6 +21,7 @@ import { geluF32Reference } from '../reference/geluF32.ts';
 import { layerNormBackwardF32Reference } from '../reference/layerNormBackwardF32.ts';
 import { layerNormF32Reference } from '../reference/layerNormF32.ts';
 import { matmulF32Reference } from '../reference/matmulF32.ts';
+import { rootMeanReference } from '../reference/rootMean.ts';
 import { softmaxBackwardF32Reference } from '../reference/softmaxBackwardF32.ts';
 import { softmaxF32Reference } from '../reference/softmaxF32.ts';
 import { floatCase, noise, type SelfTestCase } from './case.ts';
@@ -76,6 +80,8 @@ export function floatCases(device: GPUDevice): SelfTestCase[] {
     ...(hasSubgroupsOfFour(device) ? [matmulCase('subgroups')] : []),
     tokensCase(),
     copyCase(x),
+    powersCase(x),
+    rootCase(),
   ];
 }
 
@@ -130,5 +136,20 @@ function copyCase(source: Float32Array): SelfTestCase {
   copyRowsF32Reference(source, expected, shape);
   return floatCase(copyRowsF32Kernel.name, { source }, expected, 1e-12, (device, buffers, destination) =>
     copyRowsF32(device, { ...buffers, destination }, shape),
+  );
+}
+
+/** The kernel adds to sums that are there; those of the test begin at 0. */
+function powersCase(source: Float32Array): SelfTestCase {
+  const expected = accumulatePowersReference(new Float32Array(COLUMNS), source, 2);
+  return floatCase(accumulatePowersKernel.name, { source }, expected, 1e-12, (device, buffers, sums) =>
+    accumulatePowers(device, { ...buffers, sums }, { count: COLUMNS, repeats: ROWS, power: 2 }),
+  );
+}
+
+function rootCase(): SelfTestCase {
+  const sums = noise(COLUMNS, 11).map(Math.abs);
+  return floatCase(rootMeanKernel.name, { sums }, rootMeanReference(sums, 3, 0.25), 1e-12, (device, buffers, y) =>
+    rootMean(device, { ...buffers, y }, { count: COLUMNS, repeats: 3, factor: 0.25 }),
   );
 }
