@@ -14,7 +14,7 @@ import {
 } from '../quantize/geometry.ts';
 import { layerWeight } from '../quantize/layerWeight.ts';
 import { rowView, type CapturedChunk, type LayerProblem } from './layerScorer.ts';
-import type { LayerPlan, LayerRanges } from './layerSearch.ts';
+import type { LayerPlan, LayerRanges } from './operands.ts';
 import type { LayerOptions } from './options.ts';
 import type { LayerRecipe } from './recipe.ts';
 

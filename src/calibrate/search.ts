@@ -138,6 +138,11 @@ export function valleysCost(options: SearchOptions, share: number): number {
   return (coarse + fine + VALLEYS * followed) * share + VALLEYS;
 }
 
+/** What `fit` costs, as in `roundCost`. */
+export function fitCost(options: SearchOptions, share: number): number {
+  return (1 + countOf(options, FIT.share)) * share;
+}
+
 async function near(
   { full, screen }: Evaluators,
   options: SearchOptions,
