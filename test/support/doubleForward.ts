@@ -91,7 +91,8 @@ function compute(model: Model, operation: Operation, get: (name: string) => Floa
     }
     case 'softmax':
       eachRow(get(operation.input), operation.columns, (row, first) => {
-        const exps = row.map((v) => Math.exp(operation.scale * v));
+        const largest = Math.max(...row);
+        const exps = row.map((v) => Math.exp(operation.scale * (v - largest)));
         const sum = exps.reduce((s, v) => s + v, 0);
         exps.forEach((e, i) => (out[first + i] = e / sum));
       });
