@@ -1,0 +1,117 @@
+import { submit } from '../gpu/kernel.ts';
+import { readF32 } from '../gpu/readback.ts';
+import { columnRange } from '../kernels/columnRange.ts';
+import { concatenate } from '../model/concatenate.ts';
+import type { Tensors } from '../model/execute.ts';
+import type { Network, Unit } from '../model/graph.ts';
+import { CHANNEL_BINS, channelBin, type ChannelRange, type ChannelRanges } from '../quantize/channelRanges.ts';
+import type { GpuContext } from '../quantize/context.ts';
+import { channelTensors, foldingSites, type ChannelTensor } from '../quantize/foldingSites.ts';
+import { CalibrationError } from './errors.ts';
+
+/** Most values of a tensor that are held until its last image is seen: 64 MiB. */
+const MOST_VALUES = 2 ** 24;
+
+/** Values of the channels of one tensor, chunk by chunk. */
+interface Observed {
+  readonly low: Float32Array;
+  readonly high: Float32Array;
+  /** f32 `[rows][columns]` of each chunk. */
+  readonly rows: Float32Array[];
+}
+
+/** What is known so far of the tensors whose channels foldings look at. */
+export interface ChannelStatistics {
+  readonly images: number;
+  readonly tensors: readonly ChannelTensor[];
+  /** Of tensors whose last image has not been seen. */
+  readonly observed: Map<string, Observed>;
+  /** Of tensors whose last image has been seen. */
+  readonly ranges: Map<string, ChannelRange> & ChannelRanges;
+}
+
+/** Statistics of nothing yet, for `images` images. */
+export function startChannelStatistics(network: Network, images: number): ChannelStatistics {
+  return { images, tensors: channelTensors(foldingSites(network)), observed: new Map(), ranges: new Map() };
+}
+
+/**
+ * Adds one unit's tensors of `images` images from `firstImage` on. Chunks come in order; their size does not matter. Ends are exact; a
+ * histogram leaves out evenly spread rows where a tensor of all images has more than 2^24 values.
+ *
+ * @throws CalibrationError naming the tensor whose values are not finite
+ */
+export async function observeChannels(
+  context: GpuContext,
+  statistics: ChannelStatistics,
+  unit: Unit,
+  tensors: Tensors,
+  { firstImage, images }: { readonly firstImage: number; readonly images: number },
+): Promise<void> {
+  for (const tensor of statistics.tensors.filter((entry) => entry.unit === unit.name)) {
+    const { name, columns } = tensor;
+    const source = tensors.get(tensor.tensor) as GPUBuffer;
+    const observed = statistics.observed.get(name) ?? nothing(columns);
+    statistics.observed.set(name, observed);
+    await addEnds(context, tensor, source, images, observed);
+    const values = await readF32(context.device, source, images * tensor.rows * columns);
+    const total = statistics.images * tensor.rows;
+    observed.rows.push(spreadRows(values, columns, firstImage * tensor.rows, total, Math.floor(MOST_VALUES / columns)));
+    if (firstImage + images < statistics.images) continue;
+    statistics.ranges.set(name, rangeOf(observed));
+    statistics.observed.delete(name);
+  }
+}
+
+function nothing(columns: number): Observed {
+  return { low: new Float32Array(columns).fill(Infinity), high: new Float32Array(columns).fill(-Infinity), rows: [] };
+}
+
+async function addEnds(
+  { device, pool }: GpuContext,
+  { name, rows, columns }: ChannelTensor,
+  source: GPUBuffer,
+  images: number,
+  { low, high }: Observed,
+): Promise<void> {
+  const scope = pool.scope();
+  try {
+    const ranges = scope.acquire(8 * images * columns, 'channel ranges');
+    submit(device, [await columnRange(device, { source, ranges }, { groups: images, rows, columns })]);
+    const ends = await readF32(device, ranges, 2 * images * columns);
+    if (!ends.every(Number.isFinite)) {
+      throw new CalibrationError(`${name} holds values that are not finite; is the checkpoint damaged?`);
+    }
+    for (let i = 0; i < images * columns; i++) {
+      const column = i % columns;
+      low[column] = Math.min(low[column] as number, ends[2 * i] as number);
+      high[column] = Math.max(high[column] as number, ends[2 * i + 1] as number);
+    }
+  } finally {
+    scope.release();
+  }
+}
+
+/** Of the rows `first` and on of `total`, those that are among `most` rows spread evenly over all. */
+function spreadRows(values: Float32Array, columns: number, first: number, total: number, most: number): Float32Array {
+  if (total <= most) return values;
+  const rows = Array.from({ length: values.length / columns }, (_, row) => row).filter(
+    (row) => Math.floor(((first + row + 1) * most) / total) > Math.floor(((first + row) * most) / total),
+  );
+  return concatenate(rows.map((row) => values.subarray(row * columns, (row + 1) * columns)));
+}
+
+/** Ends and histogram of each channel. */
+function rangeOf({ low, high, rows }: Observed): ChannelRange {
+  const columns = low.length;
+  const counts = new Uint32Array(columns * CHANNEL_BINS);
+  for (const values of rows) {
+    for (let at = 0, column = 0; at < values.length; at++) {
+      const bin = channelBin(values[at] as number, low[column] as number, high[column] as number);
+      const index = column * CHANNEL_BINS + bin;
+      counts[index] = (counts[index] as number) + 1;
+      if (++column === columns) column = 0;
+    }
+  }
+  return { low, high, counts };
+}
