@@ -1,5 +1,6 @@
 import { FormatError } from '../io/errors.ts';
 import { searchedLayers, type Network, type SearchedOperation } from '../model/graph.ts';
+import { largestLevel } from '../quantize/levels.ts';
 import { maxTwinShift, twinShift, type ActivationQuantizer } from '../quantize/quantizer.ts';
 import { hasIntegerForm, nonlinearUses } from './nonlinearUses.ts';
 import { rangedTensors } from './ranges.ts';
@@ -71,6 +72,14 @@ function misfit(operation: SearchedOperation, layer: LayerRecipe): string | unde
     if (shift > most)
       return `twin shift ${shift} could wrap the 32-bit accumulator, at most ${most} fits depth ${depth}`;
   }
+  if (layer.a.type === 'levels') {
+    const values = operation.operand === 'post-softmax' ? 'softmax' : 'gelu';
+    if (layer.a.operand !== values)
+      return `operand a has levels of ${layer.a.operand}, its values are those of ${values}`;
+    const most = largestLevel(values, layer.b.bits, depth);
+    const level = Math.max(...layer.a.levels.map(Math.abs));
+    if (level > most) return `level ${level} could wrap the 32-bit accumulator, at most ${most} fits depth ${depth}`;
+  }
   for (const [side, quantizer] of [['a', layer.a] as const, ['b', layer.b] as const]) {
     if (quantizer.type !== 'uniform') continue;
     const count = groups(operation, side)[quantizer.granularity];
@@ -85,8 +94,8 @@ function misfit(operation: SearchedOperation, layer: LayerRecipe): string | unde
 const OPERAND_TYPES = {
   plain: ['uniform'],
   pixels: ['pixels'],
-  'post-softmax': ['twin-softmax', 'uniform'],
-  'post-gelu': ['twin-gelu', 'uniform'],
+  'post-softmax': ['twin-softmax', 'levels', 'uniform'],
+  'post-gelu': ['twin-gelu', 'levels', 'uniform'],
 } as const;
 
 type Groups = Partial<Record<'tensor' | 'part' | 'head' | 'channel', number>>;

@@ -1,6 +1,7 @@
 import { JsonReader } from '../io/jsonReader.ts';
 import { parseJson } from '../io/parseJson.ts';
-import type { ActivationQuantizer, UniformQuantizer } from '../quantize/quantizer.ts';
+import { LEVEL_LIMITS } from '../kernels/quantizeLevels.ts';
+import type { ActivationQuantizer, LevelsQuantizer, UniformQuantizer } from '../quantize/quantizer.ts';
 import { readOptions } from './readOptions.ts';
 import {
   NONLINEAR_METHODS,
@@ -98,7 +99,7 @@ function readNonlinear(entry: JsonReader): NonlinearRecipe {
 }
 
 function readActivation(quantizer: JsonReader): ActivationQuantizer {
-  const type = quantizer.field('type').word(['uniform', 'twin-softmax', 'twin-gelu', 'pixels']);
+  const type = quantizer.field('type').word(['uniform', 'twin-softmax', 'twin-gelu', 'levels', 'pixels']);
   const bits = () => quantizer.field('bits').integer(2, 8);
   const shift = () => quantizer.field('shift').integer(0, LARGEST_SHIFT);
   switch (type) {
@@ -113,10 +114,31 @@ function readActivation(quantizer: JsonReader): ActivationQuantizer {
       };
     case 'twin-gelu':
       return { type, bits: bits(), scaleR2: quantizer.field('scaleR2').scale(), shift: shift() };
+    case 'levels':
+      return readLevels(quantizer, bits());
     case 'pixels':
       quantizer.field('bits').integer(8, 8);
       return { type, bits: 8 };
   }
+}
+
+function readLevels(quantizer: JsonReader, bits: number): LevelsQuantizer {
+  const operand = quantizer.field('operand').word(['softmax', 'gelu']);
+  const { low, high } = LEVEL_LIMITS[operand];
+  const items = quantizer.field('levels').items();
+  if (items.length < 1 || items.length > 2 ** bits) quantizer.field('levels').refuse(`1 to ${2 ** bits} levels`);
+  const levels = items.map((item) => item.integer(low, high));
+  items.forEach((item, i) => {
+    if (i > 0 && (levels[i] as number) <= (levels[i - 1] as number)) item.refuse('a level above the one before it');
+  });
+  return {
+    type: 'levels',
+    operand,
+    family: quantizer.field('family').word(['log2', 'adaptive-log']),
+    bits,
+    step: quantizer.field('step').scale(),
+    levels,
+  };
 }
 
 function readUniform(quantizer: JsonReader): UniformQuantizer {

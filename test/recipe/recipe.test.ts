@@ -99,6 +99,7 @@ const operations: Operation[] = [
   { kind: 'gelu', name: 'only.gelu', input: 'fc1', output: 'gelu', count: 4 * 768 },
   linear('fc2', 'post-gelu', 768, 'gelu'),
 ];
+const [embedOf, deepFc2] = [operations[0] as Operation, linear('fc2', 'post-gelu', 3072, 'gelu')];
 const network: Network = {
   units: [{ name: 'only', input: 'x', output: 'y', elements: {}, operations }],
   numClasses: 2,
@@ -238,6 +239,48 @@ test('a nonlinear operation without twin ranges after it needs no entry', () => 
   const layers = [embed, { ...pvLayer, a: uniform }, { ...fc2, a: uniform }];
   const text = JSON.stringify({ ...recipe, layers, integer: { ...recipe.integer, nonlinear: [] } });
   expect(() => fit(text)).not.toThrow();
+});
+
+const probabilities = { type: 'levels', operand: 'softmax', family: 'adaptive-log', bits: 2, step: 0.5 } as const;
+const levels = { ...probabilities, levels: [0, 1, 16383] };
+
+test('levels read as they were written and fit where their values are', () => {
+  const text = changed('layers.1.a', levels);
+  expect(parseRecipe(text, 'r.json').layers[1]?.a).toEqual(levels);
+  expect(() => fit(text)).not.toThrow();
+});
+
+test.each<[string, unknown]>([
+  ['layers[1].a.levels is [], wanted 1 to 4 levels', { levels: [] }],
+  ['layers[1].a.levels is [0,1,2,3,4], wanted 1 to 4 levels', { levels: [0, 1, 2, 3, 4] }],
+  ['layers[1].a.levels[1] is 1.5, wanted an integer in 0..16383', { levels: [0, 1.5] }],
+  ['layers[1].a.levels[1] is 16384, wanted a number in 0..16383', { levels: [0, 16384] }],
+  ['layers[1].a.levels[0] is -1, wanted a number in 0..16383', { levels: [-1, 0] }],
+  ['layers[1].a.levels[0] is -128, wanted a number in -127..16256', { operand: 'gelu', levels: [-128, 0] }],
+  ['layers[1].a.levels[2] is 7, wanted a level above the one before it', { levels: [0, 7, 7] }],
+  ['layers[1].a.step is 0.1, wanted a positive f32', { step: 0.1 }],
+  ['layers[1].a.operand is "relu", wanted one of softmax, gelu', { operand: 'relu' }],
+  ['layers[1].a.family is "log3", wanted one of log2, adaptive-log', { family: 'log3' }],
+])('levels: %s', (message, change) => {
+  expect(() => parseRecipe(changed('layers.1.a', { ...levels, ...(change as object) }), 'r.json')).toThrow(message);
+});
+
+test('levels of other values, or that could wrap the accumulator, do not fit', () => {
+  expect(() => fit(changed('layers.2.a', levels))).toThrow(
+    'r.json: layer fc2: operand a has levels of softmax, its values are those of gelu',
+  );
+  // level * 3072 * 2^7 < 2^31 up to 5461
+  const deep = { ...network, units: network.units.map((unit) => ({ ...unit, operations: [embedOf, pv, deepFc2] })) };
+  const fitDeep = (level: number) => {
+    const gelu = { ...levels, operand: 'gelu', levels: [-127, 0, level] };
+    const layers = [embed, pvLayer, { ...fc2, a: gelu, b: { ...fc2?.b, bits: 8 } }];
+    const text = JSON.stringify({ ...recipe, layers });
+    checkRecipeFits(parseRecipe(text, 'r.json'), 'r.json', { network: deep, weightsSha256: HASH }, 'models/m');
+  };
+  expect(() => fitDeep(5461)).not.toThrow();
+  expect(() => fitDeep(5462)).toThrow(
+    'layer fc2: level 5462 could wrap the 32-bit accumulator, at most 5461 fits depth 3072',
+  );
 });
 
 test('the largest shift that the accumulator allows is accepted', () => {
