@@ -4,8 +4,8 @@ import { choleskyUpper, meanDiagonal } from '../../src/calibrate/compensation/ch
 import { gptq } from '../../src/calibrate/compensation/gptq.ts';
 import { refine } from '../../src/calibrate/compensation/refine.ts';
 import { ridgeWeights } from '../../src/calibrate/compensation/ridge.ts';
+import { codeRange } from '../../src/quantize/codeRange.ts';
 import {
-  codeRange,
   codeValues,
   nearestCode,
   nearestCodes,
@@ -51,7 +51,7 @@ function problem(columns: number, { rows = 6, bits = 4, runs = 1, seed = columns
   const inputs = own.map((x, i) => 0.3 * x + shared[3 * Math.floor(i / columns) + (i % 3)]!);
   const weight = noise(rows * columns, seed + 2);
   const scales = Float32Array.from({ length: rows * runs }, (_, i) => (1 + 0.1 * (i % 5)) / (2 ** (bits - 1) - 0.5));
-  const grid: WeightGrid = { weight, scales, rows, columns, range: codeRange(bits, 'full') };
+  const grid: WeightGrid = { weight, scales, rows, columns, range: codeRange(bits) };
   return { grid, inputs, gram: gramOf(inputs, inputs, columns) };
 }
 
@@ -83,19 +83,19 @@ describe('the Cholesky factor', () => {
 
 describe('the codes of a weight', () => {
   test('are nearest, ties to even, within the range', () => {
-    const range = codeRange(4, 'restricted');
+    const range = codeRange(4, true);
     expect(range).toEqual({ low: -7, high: 7 });
-    expect(codeRange(4, 'full')).toEqual({ low: -8, high: 7 });
+    expect(codeRange(4)).toEqual({ low: -8, high: 7 });
     const values = [0.25, 0.75, 1.25, -0.25, -0.75, 100, -100, -4];
     expect(values.map((value) => nearestCode(value, 0.5, range))).toEqual([0, 2, 2, 0, -2, 7, -7, -7]);
     const grid = { weight: Float32Array.from(values), scales: Float32Array.of(0.5), rows: 1, columns: 8, range };
     expect([...nearestCodes(grid)]).toEqual([0, 2, 2, 0, -2, 7, -7, -7]);
-    expect([...nearestCodes({ ...grid, range: codeRange(4, 'full') })]).toEqual([0, 2, 2, 0, -2, 7, -8, -8]);
+    expect([...nearestCodes({ ...grid, range: codeRange(4) })]).toEqual([0, 2, 2, 0, -2, 7, -8, -8]);
   });
 
   test('take the scale of their run of columns and come back from their values', () => {
     const scales = Float32Array.of(0.5, 0.1, 2, 0.03);
-    const grid = { weight: noise(12, 3), scales, rows: 2, columns: 6, range: codeRange(8, 'full') };
+    const grid = { weight: noise(12, 3), scales, rows: 2, columns: 6, range: codeRange(8) };
     const codes = nearestCodes(grid);
     expect([...codes.slice(0, 3)]).toEqual([...grid.weight.slice(0, 3)].map((w) => nearestCode(w, 0.5, grid.range)));
     expect([...codes.slice(9)]).toEqual(
@@ -107,7 +107,7 @@ describe('the codes of a weight', () => {
   test('of every width come back from their values at any scale', () => {
     const all = Int8Array.from({ length: 256 }, (_, i) => i - 128);
     for (const scale of noise(200, 9, 40).map((x) => Math.fround(2 ** x))) {
-      const grid = { scales: Float32Array.of(scale), rows: 1, columns: 256, range: codeRange(8, 'full') };
+      const grid = { scales: Float32Array.of(scale), rows: 1, columns: 256, range: codeRange(8) };
       expect([...nearestCodes({ ...grid, weight: codeValues(all, grid) })]).toEqual([...all]);
     }
   });
@@ -151,7 +151,7 @@ describe('GPTQ', () => {
 
   test('stays within a restricted range', () => {
     const { grid, gram } = problem(65, { bits: 3 });
-    const codes = gptq({ ...grid, gram, range: codeRange(3, 'restricted') });
+    const codes = gptq({ ...grid, gram, range: codeRange(3, true) });
     expect([Math.min(...codes), Math.max(...codes)]).toEqual([-3, 3]);
   });
 });
@@ -222,7 +222,7 @@ describe('refined rounding', () => {
       scales: Float32Array.of(1),
       rows: 1,
       columns: 4,
-      range: codeRange(4, 'restricted'),
+      range: codeRange(4, true),
     };
     const gram = Float64Array.of(2, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1);
     const codes = Int8Array.of(0, 0, -7, 7);

@@ -1,11 +1,6 @@
+import type { CodeRange } from '../../quantize/codeRange.ts';
 import { roundHalfEven } from '../../reference/codes.ts';
 import { uniformCode } from '../../reference/quantizeUniform.ts';
-
-/** Inclusive bounds of a code. */
-export interface CodeRange {
-  readonly low: number;
-  readonly high: number;
-}
 
 /** A float weight and the grid that its codes lie on. */
 export interface WeightGrid {
@@ -16,12 +11,6 @@ export interface WeightGrid {
   readonly rows: number;
   readonly columns: number;
   readonly range: CodeRange;
-}
-
-/** `-q..q - 1`, q = 2^(bits - 1), or `-(q - 1)..q - 1`. */
-export function codeRange(bits: number, integerRange: 'full' | 'restricted'): CodeRange {
-  const q = 2 ** (bits - 1);
-  return { low: integerRange === 'full' ? -q : 1 - q, high: q - 1 };
 }
 
 /** The code whose value is nearest to `value`; of two that are as near the even one. */
