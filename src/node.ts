@@ -7,7 +7,9 @@ export {
   type OperandDescription,
 } from './calibrate/describeModel.ts';
 export { chooseWidths, type Budget, type MixedPrecision } from './calibrate/mixedPrecision.ts';
+export { curveLayers } from './calibrate/scoreCurve.ts';
 export { measureSensitivity, type LayerSensitivity } from './calibrate/sensitivity.ts';
+export { syntheticImages } from './calibrate/syntheticImages.ts';
 export { OutputError } from './io/errors.ts';
 export { writeFileAtomically, writeFolderAtomically, type WriteOptions } from './io/writeFolder.ts';
 export { ablate, type AblationInput, type AblationRow } from './node/ablate.ts';
@@ -41,6 +43,7 @@ export {
 } from './node/exportRecipe.ts';
 export { createDeviceRunner, createReferenceRunner, type IntegerRunner, type Runtime } from './node/integerRunner.ts';
 export { listImageFolder, loadLabels, type ImageFolder } from './node/imageFolder.ts';
+export { layerCurve, type CurveCandidate, type CurveMeasure, type LayerCurve } from './node/layerCurve.ts';
 export { isModelFile, loadModelFile, type ModelFile } from './node/modelFile.ts';
 export { loadModelFolder } from './node/modelFolder.ts';
 export { openNodeGpu, type NodeGpu } from './node/openGpu.ts';

@@ -7,7 +7,13 @@ export class UsageError extends Error {
 export const EXIT = { ok: 0, failed: 1, badInput: 2, interrupted: 130 } as const;
 
 /** Names of the errors that say that the input is wrong, not the run. */
-const INPUT_ERRORS: ReadonlySet<string> = new Set(['UsageError', 'FormatError', 'InputError', 'ExportError', 'BudgetError']);
+const INPUT_ERRORS: ReadonlySet<string> = new Set([
+  'UsageError',
+  'FormatError',
+  'InputError',
+  'ExportError',
+  'BudgetError',
+]);
 
 /** The exit code that an error ends the program with. */
 export function exitCodeOf(error: unknown, signal: AbortSignal): number {

@@ -3,6 +3,7 @@ import { parseArguments } from './args.ts';
 import { bench } from './bench.ts';
 import { classify } from './classify.ts';
 import type { Command } from './command.ts';
+import { curve } from './curve.ts';
 import { doctor } from './doctor.ts';
 import { EXIT, exitCodeOf, UsageError } from './errors.ts';
 import { evaluate } from './evaluate.ts';
@@ -22,6 +23,7 @@ const COMMANDS = [
   classify,
   evaluate,
   ablate,
+  curve,
   bench,
   inspect,
   doctor,

@@ -8,8 +8,14 @@ import { nonlinearFlag } from './nonlinearFlag.ts';
 import { runSummary, type RunReport } from './runReport.ts';
 import { version } from './version.ts';
 
+/** In place of a folder of images. */
+const SYNTHETIC = 'none';
+
 const flags = {
-  images: requiredPath('<dir>', 'folder of calibration images (.jpg .jpeg .png .webp); no labels are needed'),
+  images: requiredPath(
+    '<dir>',
+    'folder of calibration images (.jpg .jpeg .png .webp), or none for synthetic ones; no labels are needed',
+  ),
   out: requiredPath('<dir>', 'folder to write recipe.json, weights.safetensors and the model file to'),
   count: integer('images to calibrate with; a seeded sample when the folder has more', 32, 1, 65_536),
   preset: choice('options to begin with', 'default', PRESET_NAMES),
@@ -46,24 +52,30 @@ export const quantize: Command<typeof flags> = {
     const settings = values.config === undefined ? {} : await node.loadSettings(values.config);
     const chosen = node.calibrationOptions(values.preset, { ...settings, ...optionsGiven(values, given) });
     const budget = budgetOf(values);
-    await node.checkOutputFolder(values.out, { force: values.force, inputs: [modelFolder, values.images] });
+    const synthetic = values.images === SYNTHETIC;
+    await node.checkOutputFolder(values.out, {
+      force: values.force,
+      inputs: synthetic ? [modelFolder] : [modelFolder, values.images],
+    });
     const out = values.out.replace(/(?<=.)[\\/]+$/, ''); // its report stands beside it, not in it
-    const folder = await node.listImageFolder(values.images);
-    node.requireImages(folder, values.count);
+    const folder = synthetic ? undefined : await node.listImageFolder(values.images);
+    if (folder) node.requireImages(folder, values.count);
     const model = await node.loadModelFolder(modelFolder);
     const { gpu, close } = await node.openNodeGpu();
     try {
-      const selection = await node.selectImages(folder, model.config.preprocessing, {
-        count: values.count,
-        seed: chosen.seed,
-        ...(values['skip-bad-images'] ? { onBadImage: (why) => progress.note(`twinshift: skipped: ${why}`) } : {}),
-        onProgress: (done, total) => progress.report({ stage: 'reading images', done, total }),
-        signal,
-      });
       const control = {
         onProgress: (step: Progress) => progress.report({ ...step, stage: `calibrating: ${step.stage}` }),
         signal,
       };
+      const selection = folder
+        ? await node.selectImages(folder, model.config.preprocessing, {
+            count: values.count,
+            seed: chosen.seed,
+            ...(values['skip-bad-images'] ? { onBadImage: (why) => progress.note(`twinshift: skipped: ${why}`) } : {}),
+            onProgress: (done, total) => progress.report({ stage: 'reading images', done, total }),
+            signal,
+          })
+        : { images: await node.syntheticImages(gpu, model, values.count, chosen.seed, control), skipped: [] };
       const mixed =
         budget &&
         node.chooseWidths(await node.measureSensitivity(gpu, model, selection.images, chosen, control), budget);
@@ -92,7 +104,8 @@ export const quantize: Command<typeof flags> = {
         model: modelFolder,
         out,
         images: selection.images.length,
-        ignoredFiles: folder.ignored,
+        ignoredFiles: folder?.ignored ?? 0,
+        syntheticImages: synthetic,
         skippedImages: selection.skipped,
         preset: values.preset,
         weightBits: options.weightBits,

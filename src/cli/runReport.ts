@@ -9,6 +9,8 @@ export interface RunReport {
   readonly model: string;
   readonly out: string;
   readonly images: number;
+  /** Images drawn by the program, not photographs. */
+  readonly syntheticImages: boolean;
   /** Files of the image folder that are no images by their name. */
   readonly ignoredFiles: number;
   /** Images that could not be read, with `--skip-bad-images`. */
@@ -46,7 +48,7 @@ export function runSummary(report: RunReport): string {
     ...(ignoredFiles > 0 ? [`${plural(ignoredFiles, 'other file')} ignored`] : []),
   ];
   const rows = [
-    ['images', [String(images), ...left].join(', ')],
+    ['images', [report.syntheticImages ? `${images} synthetic` : String(images), ...left].join(', ')],
     [
       'layers',
       `${report.layers} quantized, preset ${report.preset}, ${formatCount(report.candidates)} candidates scored`,
