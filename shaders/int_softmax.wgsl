@@ -1,10 +1,11 @@
-// int_softmax: integer softmax of attention logits, written as twin codes, by one of four methods.
+// int_softmax: integer softmax of attention logits, written as codes, by one of four methods.
 //
 // in   accumulators  i32 [rows][columns], the integer product Q.K^T; rows counts all images, heads and tokens
 // in   rescales      u32 [heads][2]: multiplier (15 bits) and shift (1..46) that turn an accumulator of the head into a logit;
-//                    the head of a row is row / rows_per_head % heads
-// in   table         u32 [256], entry i is one 2^(-i / 256); read by METHOD 3 alone
-// out  codes         u32 [rows][words], four codes a word, column c in byte c % 4; words = ceil(columns / 4); bytes past it are 0
+//                    the head of a row is row / rows_per_head % heads; without twin ranges as many follow for `planes_of`
+// in   table         u32 [256], entry i is one 2^(-i / 256); read by METHOD 3 alone; then the levels of CODES 1
+// out  codes         u32 [rows][planes][words], four codes a word, column c in byte c % 4; words = ceil(columns / 4); bytes past it
+//                    are 0; two planes for CODES 1, else one
 //
 // logit = clamp((acc multiplier + 2^(shift-1)) >> shift, -2^(logit_bits-1), 2^(logit_bits-1) - 1), half toward +infinity.
 // distance = largest logit of the row - logit, below 2^logit_bits <= 2^16. METHOD is how e^(-distance S) is taken:
@@ -12,7 +13,8 @@
 //   1 shift-fixed  one line an octave of `unit` = 2^fraction ln 2 / S, n = `octaves`; sum <= columns unit 2^n <= 2^30
 //   2 poly         I-BERT's i-exp (section 3.4): r^2 + linear r + constant, whole octaves shifted, 16-bit parts
 //   3 lut          2^-(i / 256) from the table, i / 256 = distance S log2 e by multiplier / 2^multiplier_shift; sum <= 2^30
-// The code of a probability p (2^-24): R1 below `threshold`, R2 from it on, magnitude half up and clamped (PTQ4ViT, section 3.2).
+// The twin code of a probability p (2^-24), CODES 0: R1 below `threshold`, R2 from it on, magnitude half up and clamped (PTQ4ViT,
+// section 3.2); the others are those of lib_levels.
 // Integers only, bit-exact on every adapter. A row is taken by LANES lanes, a power of two that divides WORKGROUP_SIZE; sums and
 // maxima of integers do not depend on it. The wrapper refuses constants that would pass a bound below.
 //
@@ -27,6 +29,7 @@
 override WORKGROUP_SIZE: u32 = 32;
 override LANES: u32 = 1;
 override METHOD: u32 = 0;
+override CODES: u32 = 0;
 
 struct Params {
   rows: u32,
@@ -45,6 +48,8 @@ struct Params {
   constant: u32,
   multiplier: u32,
   multiplier_shift: u32,
+  first_level: u32,
+  last_level: u32,
 }
 
 @group(0) @binding(0) var<storage, read> accumulators: array<i32>;
@@ -96,6 +101,11 @@ fn probability_of(part: u32, factor: vec2<u32>) -> u32 {
   return share(part, factor);
 }
 
+fn code_of(probability: u32, head: u32) -> vec2<u32> {
+  if (CODES != 0u) { return planes_of(i32(probability), rescales[params.heads + head]); }
+  return vec2<u32>(twin_softmax_code(probability, params.bits, params.shift, params.threshold), 0u);
+}
+
 // The largest, or the sum, of `value` over the LANES lanes of a row; `largest` compares as signed.
 fn over_lanes(value: u32, lane: u32, index: u32, largest: bool) -> u32 {
   if (LANES == 1u) { return value; }
@@ -130,7 +140,8 @@ fn int_softmax(
   let wanted = (group.y * groups.x + group.x) * (WORKGROUP_SIZE / LANES) + index / LANES;
   let row = min(wanted, params.rows - 1u); // every lane reaches the barriers; rows past the last are not written
   let first = row * params.columns;
-  let scale = rescales[row / params.rows_per_head % params.heads];
+  let head = row / params.rows_per_head % params.heads;
+  let scale = rescales[head];
   let words = (params.columns + 3u) / 4u;
 
   // The rescale rises with the accumulator, so the largest logit is that of the largest accumulator.
@@ -153,12 +164,13 @@ fn int_softmax(
   if (wanted >= params.rows) { return; }
   for (var word = lane; word < words; word += LANES) {
     let end = min(4u * word + 4u, params.columns);
-    var packed = 0u;
+    var packed = vec2<u32>(0u);
     for (var column = 4u * word; column < end; column++) {
       let part = exponential(u32(largest - logit_of(accumulators[first + column], scale)));
-      let code = twin_softmax_code(probability_of(part, factor), params.bits, params.shift, params.threshold);
-      packed |= code << (8u * (column - 4u * word));
+      packed |= code_of(probability_of(part, factor), head) << vec2<u32>(8u * (column - 4u * word));
     }
-    codes[row * words + word] = packed;
+    let planes = select(1u, 2u, CODES == 1u);
+    codes[row * planes * words + word] = packed.x;
+    if (planes == 2u) { codes[(row * planes + 1u) * words + word] = packed.y; }
   }
 }

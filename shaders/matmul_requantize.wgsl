@@ -9,7 +9,8 @@
 // out  y         u32, element group (R, C): y_offset + image * y_image_stride + head * y_head_stride + R * y_row_stride
 //                + C * y_column_stride
 //
-// acc = sum over depth of decode(a) * b + bias, codes of A by A_KIND as in matmul_codes; what is written by OUTPUT:
+// acc = sum over depth of decode(a) * b + bias, codes of A by A_KIND as in matmul_codes; rows of A of two `planes`, one behind the
+// other, are each multiplied by the same b and added. What is written by OUTPUT:
 //   0  codes, four columns of a row in a word:  R = row, C = column / 4; clamp(rescale_8(acc), qmin, qmax)
 //   1  codes, four rows of a column in a word:  R = row / 4, C = column; the same
 //   2  16-bit, two columns of a row in a word:  R = row, C = column / 2; clamp(rescale_int16(acc), qmin, qmax), and with HAS_RESIDUAL
@@ -44,6 +45,7 @@ struct Params {
   heads: u32,
   rows: u32,
   depth: u32,
+  planes: u32,
   columns: u32,
   shift: u32,
   a_offset: u32,
@@ -106,11 +108,13 @@ fn matmul_requantize(
   let a5 = a_first + min(row0 + 5u, last) * params.a_row_stride;
   let a6 = a_first + min(row0 + 6u, last) * params.a_row_stride;
   let a7 = a_first + min(row0 + 7u, last) * params.a_row_stride;
-  var b_at = min(column, vec4<u32>(params.columns - 1u))
+  let b_first = min(column, vec4<u32>(params.columns - 1u))
     + vec4<u32>(params.b_offset + image * params.b_image_stride + head * params.b_head_stride);
+  var b_at = b_first;
 
   var acc: array<vec4<i32>, 8>; // |acc| < 2^31 by the bound above
-  for (var k = 0u; k < words; k++) {
+  for (var k = 0u; k < words * params.planes; k++) {
+    if (k == words) { b_at = b_first; }
     let c0 = unpack4xI8(b[b_at.x]);
     let c1 = unpack4xI8(b[b_at.y]);
     let c2 = unpack4xI8(b[b_at.z]);

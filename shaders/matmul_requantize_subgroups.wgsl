@@ -34,6 +34,7 @@ struct Params {
   heads: u32,
   rows: u32,
   depth: u32,
+  planes: u32,
   columns: u32,
   shift: u32,
   a_offset: u32,
@@ -91,11 +92,13 @@ fn matmul_requantize_subgroups(
   let a_first = params.a_offset + image * params.a_image_stride + head * params.a_head_stride;
   let row_read = vec4<u32>(row0 + subgroup_lane % SHARE) + vec4<u32>(0u, SHARE, 2u * SHARE, 3u * SHARE);
   let a_at = vec4<u32>(a_first) + min(row_read, vec4<u32>(last)) * params.a_row_stride;
-  var b_at = min(column, vec4<u32>(params.columns - 1u))
+  let b_first = min(column, vec4<u32>(params.columns - 1u))
     + vec4<u32>(params.b_offset + image * params.b_image_stride + head * params.b_head_stride);
+  var b_at = b_first;
 
   var acc: array<vec4<i32>, 16>; // |acc| < 2^31 by the bound of matmul_requantize
-  for (var k = 0u; k < words; k++) {
+  for (var k = 0u; k < words * params.planes; k++) {
+    if (k == words) { b_at = b_first; }
     let c0 = unpack4xI8(b[b_at.x]);
     let c1 = unpack4xI8(b[b_at.y]);
     let c2 = unpack4xI8(b[b_at.z]);

@@ -32,6 +32,7 @@ struct Params {
   heads: u32,
   rows: u32,
   depth: u32,
+  planes: u32,
   columns: u32,
   shift: u32,
   a_offset: u32,
@@ -78,6 +79,7 @@ fn matmul_requantize_workgroup(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let words = (params.depth + 3u) / 4u;
+  let a_words = words * params.planes;
   let column_tiles = (params.columns + 4u * WX - 1u) / (4u * WX);
   let row_tiles = (params.rows + (4u * WY) - 1u) / (4u * WY);
   let index = workgroup.y * workgroups.x + workgroup.x;
@@ -95,12 +97,12 @@ fn matmul_requantize_workgroup(
   let b_first = params.b_offset + image * params.b_image_stride + head * params.b_head_stride;
 
   var acc: array<vec4<i32>, 4>; // |acc| < 2^31 by the bound of matmul_requantize
-  for (var k0 = 0u; k0 < words; k0 += DEPTH_WORDS) {
+  for (var k0 = 0u; k0 < a_words; k0 += DEPTH_WORDS) {
     for (var i = lane; i < DEPTH_WORDS * 4u * WY; i += WX * WY) {
       let row = i / DEPTH_WORDS;
       let k = i % DEPTH_WORDS;
       var parts = vec2<u32>(0u);
-      if (k0 + k < words) {
+      if (k0 + k < a_words) {
         parts = split_codes(a[a_first + min(row0 + row, last) * params.a_row_stride + k0 + k], A_KIND, A_BITS);
       }
       a_tile[k * 4u * WY + row] = parts;
@@ -109,7 +111,9 @@ fn matmul_requantize_workgroup(
       let k = i / (4u * WX);
       let n = i % (4u * WX);
       let slot = select(n, n % 4u * WX + n / 4u, OUTPUT == 0u || OUTPUT == 2u);
-      b_tile[k * 4u * WX + slot] = b[b_first + min(k0 + k, words - 1u) * params.b_row_stride + min(column0 + n, last_column)];
+      let at = min(k0 + k, a_words - 1u);
+      let word = select(at, at - words, at >= words); // of b, which every plane of a starts again
+      b_tile[k * 4u * WX + slot] = b[b_first + word * params.b_row_stride + min(column0 + n, last_column)];
     }
     workgroupBarrier();
     for (var k = 0u; k < DEPTH_WORDS; k++) {

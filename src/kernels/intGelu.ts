@@ -1,13 +1,15 @@
 import exponentials from '../../shaders/lib_int_exp.wgsl?raw';
 import fixedPoint from '../../shaders/lib_fixed_point.wgsl?raw';
+import levels from '../../shaders/lib_levels.wgsl?raw';
 import wgsl from '../../shaders/int_gelu.wgsl?raw';
 import { gridFor, prepare, type Bindable, type Dispatch, type Kernel } from '../gpu/kernel.ts';
 import { checkBits, checkIntegers, checkRoom, codeWords } from './codes.ts';
 import { checkGeluConstants, type IntGeluConstants, type IntGeluMethod } from './geluConstants.ts';
+import { levelParameters, type NonlinearCodes } from './levels.ts';
 
 export const intGeluKernel = {
   name: 'int_gelu',
-  wgsl: `${wgsl}\n${exponentials}\n${fixedPoint}`,
+  wgsl: `${wgsl}\n${levels}\n${exponentials}\n${fixedPoint}`,
   bindings: { source: 'read', table: 'read', codes: 'read_write' },
   params: {
     rows: 'u32',
@@ -24,8 +26,10 @@ export const intGeluKernel = {
     constant: 'u32',
     places: 'u32',
     offset: 'u32',
+    first_level: 'u32',
+    last_level: 'u32',
   },
-  overrides: { WORKGROUP_SIZE: 64, INPUT_BITS: 16, METHOD: 0 },
+  overrides: { WORKGROUP_SIZE: 64, INPUT_BITS: 16, METHOD: 0, CODES: 0 },
 } as const satisfies Kernel;
 
 type ElementwiseConstants = Exclude<IntGeluConstants, { method: 'shift' }>;
@@ -41,9 +45,9 @@ export const INT_GELU_METHOD: Readonly<Record<Exclude<IntGeluMethod, 'shift'>, n
 export interface IntGeluBuffers {
   /** u32 `[rows][ceil(columns * inputBits / 32)]`, signed codes. */
   readonly source: Bindable;
-  /** u32, the table of the constants of `lut` and `lut-codes`; null for the other methods. */
+  /** u32, the table of the constants of `lut` and `lut-codes`, then the levels (`withLevels`); null without both. */
   readonly table: Bindable | null;
-  /** u32 `[rows][ceil(columns / 4)]`, twin-gelu codes. */
+  /** u32 `[rows][ceil(columns / 4)]`, or `[rows][2][...]` for levels. */
   readonly codes: Bindable;
 }
 
@@ -56,6 +60,8 @@ export interface IntGeluShape {
   readonly bits: number;
   /** Twin shift m, 0 to 15. */
   readonly shift: number;
+  /** Default twin codes. The constants' multiplier then leads to R1, else to uniform codes or to eighths of a level's unit. */
+  readonly codes?: NonlinearCodes;
 }
 
 export interface IntGeluParams extends IntGeluShape {
@@ -63,14 +69,18 @@ export interface IntGeluParams extends IntGeluShape {
 }
 
 /**
- * Prepares integer GELU from packed codes to twin codes (I-ViT, section 3.3; I-BERT, section 3.3; PTQ4ViT, section 3.2).
+ * Prepares integer GELU from packed codes to codes (I-ViT, section 3.3; I-BERT, section 3.3; PTQ4ViT, section 3.2).
  *
  * @throws RangeError on a width or count out of range, on constants that could pass int32, or on a buffer too small
  */
 export async function intGelu(device: GPUDevice, buffers: IntGeluBuffers, params: IntGeluParams): Promise<Dispatch> {
-  const { rows, columns, inputBits, bits, shift, constants } = params;
-  const words = checkGelu(buffers, params);
+  const { rows, columns, inputBits, bits, shift, constants, codes = { kind: 'twin' } } = params;
+  const own = 'table' in constants ? constants.table.length : 0;
+  const level = checkGelu(buffers, params, own);
   checkGeluConstants(constants, inputBits, shift);
+  if (constants.method === 'lut-codes' && codes.kind !== 'twin') {
+    throw new RangeError(`integer GELU 'lut-codes' writes twin codes, not ${codes.kind}`);
+  }
   if ('table' in constants) {
     if (!buffers.table) throw new RangeError(`integer GELU '${constants.method}' needs its table, got none`);
     checkRoom('table', buffers.table, constants.table.length);
@@ -80,23 +90,25 @@ export async function intGelu(device: GPUDevice, buffers: IntGeluBuffers, params
     device,
     intGeluKernel,
     { ...buffers, table: buffers.table ?? buffers.source }, // a binding that the other methods do not read
-    { rows, columns, bits, shift, ...integersOf(constants) },
-    gridFor(device, words, WORKGROUP_SIZE),
-    { INPUT_BITS: inputBits, METHOD: INT_GELU_METHOD[constants.method] },
+    { rows, columns, bits, shift, ...integersOf(constants), ...level.params },
+    gridFor(device, rows * codeWords(columns), WORKGROUP_SIZE),
+    { INPUT_BITS: inputBits, METHOD: INT_GELU_METHOD[constants.method], CODES: level.code },
   );
 }
 
-/** Checks what both GELU kernels share; returns the words they write. */
+/** Checks what both GELU kernels share; returns what levels, behind `own` entries of the method, add to their parameters. */
 export function checkGelu(
-  { source, codes }: { readonly source: Bindable; readonly codes: Bindable },
-  { rows, columns, inputBits, bits }: IntGeluShape,
-): number {
+  { source, table, codes }: IntGeluBuffers,
+  { rows, columns, inputBits, bits, codes: target = { kind: 'twin' } }: IntGeluShape,
+  own = 0,
+): ReturnType<typeof levelParameters> {
   checkIntegers({ rows, columns }, 1);
   checkBits(bits);
   if (![8, 16].includes(inputBits)) throw new RangeError(`inputBits must be 8 or 16, got ${String(inputBits)}`);
   checkRoom('source', source, rows * Math.ceil((columns * inputBits) / 32));
-  checkRoom('codes', codes, rows * codeWords(columns));
-  return rows * codeWords(columns);
+  const level = levelParameters(target, 'gelu', own, table);
+  checkRoom('codes', codes, rows * level.planes * codeWords(columns));
+  return level;
 }
 
 function integersOf(constants: ElementwiseConstants) {

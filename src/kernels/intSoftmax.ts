@@ -1,8 +1,10 @@
 import exponentials from '../../shaders/lib_int_exp.wgsl?raw';
 import fixedPoint from '../../shaders/lib_fixed_point.wgsl?raw';
+import levels from '../../shaders/lib_levels.wgsl?raw';
 import wgsl from '../../shaders/int_softmax.wgsl?raw';
 import { gridFor, prepare, type Bindable, type Dispatch, type Kernel } from '../gpu/kernel.ts';
-import { checkIntegers, checkRoom, codeWords } from './codes.ts';
+import { checkBits, checkIntegers, checkRoom, codeWords } from './codes.ts';
+import { levelParameters, type NonlinearCodes } from './levels.ts';
 import type { TwinBoundary } from './quantizeTwinSoftmax.ts';
 import {
   checkSoftmaxConstants,
@@ -13,7 +15,7 @@ import {
 
 export const intSoftmaxKernel = {
   name: 'int_softmax',
-  wgsl: `${wgsl}\n${exponentials}\n${fixedPoint}`,
+  wgsl: `${wgsl}\n${levels}\n${exponentials}\n${fixedPoint}`,
   bindings: { accumulators: 'read', rescales: 'read', table: 'read', codes: 'read_write' },
   params: {
     rows: 'u32',
@@ -32,8 +34,10 @@ export const intSoftmaxKernel = {
     constant: 'u32',
     multiplier: 'u32',
     multiplier_shift: 'u32',
+    first_level: 'u32',
+    last_level: 'u32',
   },
-  overrides: { WORKGROUP_SIZE: 32, LANES: 1, METHOD: 0 },
+  overrides: { WORKGROUP_SIZE: 32, LANES: 1, METHOD: 0, CODES: 0 },
 } as const satisfies Kernel;
 
 /** `METHOD` of the shader. */
@@ -47,11 +51,14 @@ export const INT_SOFTMAX_METHOD: Readonly<Record<IntSoftmaxMethod, number>> = {
 export interface IntSoftmaxBuffers {
   /** i32 `[rows][columns]`, Q.K^T. */
   readonly accumulators: Bindable;
-  /** u32 `[heads][2]`, the rescale of each head from accumulators to logits, packed by `packDyadics`. */
+  /**
+   * u32 `[heads][2]`, the rescale of each head from accumulators to logits, packed by `packDyadics`; without twin ranges followed by
+   * those from probabilities (2^-24) to uniform codes or eighths of a level's unit.
+   */
   readonly rescales: Bindable;
-  /** u32 `[256]`, the table of the constants of `lut`; null for the other methods. */
+  /** u32 `[256]`, the table of the constants of `lut`, then the levels (`withLevels`); null without both. */
   readonly table: Bindable | null;
-  /** u32 `[rows][ceil(columns / 4)]`, twin-softmax codes. */
+  /** u32 `[rows][ceil(columns / 4)]`, or `[rows][2][...]` for levels. */
   readonly codes: Bindable;
 }
 
@@ -69,13 +76,15 @@ export interface IntSoftmaxParams {
   /** Twin shift m, 0 to 15. */
   readonly shift: number;
   readonly boundary: TwinBoundary;
+  /** Default twin codes. */
+  readonly codes?: NonlinearCodes;
   readonly constants: IntSoftmaxConstants;
   /** Lanes that share a row: 1, 2, 4, 8, 16 or 32, the same result with each. Default 1. */
   readonly lanes?: number;
 }
 
 /**
- * Prepares integer softmax from accumulators to twin codes (I-ViT, section 3.3; I-BERT, section 3.4; PTQ4ViT, section 3.2).
+ * Prepares integer softmax from accumulators to codes (I-ViT, section 3.3; I-BERT, section 3.4; PTQ4ViT, section 3.2).
  *
  * @throws RangeError on a width or count out of range, on constants that could pass int32, or on a buffer too small
  */
@@ -85,6 +94,8 @@ export async function intSoftmax(
   params: IntSoftmaxParams,
 ): Promise<Dispatch> {
   const { rows, columns, rowsPerHead, heads, logitBits, bits, shift, boundary, constants, lanes = 1 } = params;
+  const { codes = { kind: 'twin' } } = params;
+  checkBits(bits);
   checkIntegers({ rows, columns, rowsPerHead, heads }, 1);
   if (!Number.isInteger(logitBits) || logitBits < 8 || logitBits > 16) {
     throw new RangeError(`logitBits must be an integer in 8..16, got ${logitBits}`);
@@ -93,13 +104,14 @@ export async function intSoftmax(
     throw new RangeError(`lanes must be a power of two in 1..32, got ${lanes}`);
   checkSoftmaxConstants(constants, columns);
   checkRoom('accumulators', buffers.accumulators, rows * columns);
-  checkRoom('rescales', buffers.rescales, 2 * heads);
-  checkRoom('codes', buffers.codes, rows * codeWords(columns));
+  const level = levelParameters(codes, 'softmax', constants.method === 'lut' ? 256 : 0, buffers.table);
+  checkRoom('rescales', buffers.rescales, (codes.kind === 'twin' ? 2 : 4) * heads);
+  checkRoom('codes', buffers.codes, rows * level.planes * codeWords(columns));
   if (constants.method === 'lut') {
     if (!buffers.table) throw new RangeError(`integer softmax 'lut' needs a table of 256 entries, got none`);
     checkRoom('table', buffers.table, 256);
   }
-  const threshold = twinThreshold(shift, bits, boundary);
+  const threshold = codes.kind === 'twin' ? twinThreshold(shift, bits, boundary) : 0;
   const { WORKGROUP_SIZE } = intSoftmaxKernel.overrides;
   return prepare(
     device,
@@ -115,9 +127,10 @@ export async function intSoftmax(
       shift,
       threshold,
       ...integersOf(constants),
+      ...level.params,
     },
     gridFor(device, rows * lanes, WORKGROUP_SIZE),
-    { LANES: lanes, METHOD: INT_SOFTMAX_METHOD[constants.method] },
+    { LANES: lanes, METHOD: INT_SOFTMAX_METHOD[constants.method], CODES: level.code },
   );
 }
 

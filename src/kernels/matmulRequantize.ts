@@ -57,6 +57,8 @@ export interface MatmulRequantizeParams {
   readonly heads: number;
   readonly rows: number;
   readonly depth: number;
+  /** Planes of A whose products with B are added: each `ceil(depth / 4)` words of a row, one behind the other. Default 1. */
+  readonly planes?: 1 | 2;
   readonly columns: number;
   readonly aKind: CodeKind;
   /** Width of a code of A, flag included. */
@@ -67,7 +69,7 @@ export interface MatmulRequantizeParams {
   readonly bBits?: number;
   /** Largest |acc + bias| that the data can reach, below 2^31. Default the worst case of the widths, without bias. */
   readonly largestSum?: number;
-  /** Rows of words of A. Default dense `[images][heads][rows][words]`. */
+  /** Rows of words of A. Default dense `[images][heads][rows][planes][words]`. */
   readonly a?: RowView;
   /** Rows of words of B, one a group of four depths. Default one dense `[words][columns]` for all. */
   readonly b?: RowView;
@@ -121,6 +123,7 @@ export async function matmulRequantize(
       heads,
       rows,
       depth: params.depth,
+      planes: params.planes ?? 1,
       columns,
       shift: params.shift,
       a_offset: a.offset,
@@ -180,24 +183,25 @@ function kernelOf(variant: MatmulVariant): {
 
 /** The views of the operands, after every check that needs no data. */
 function checked(buffers: MatmulRequantizeBuffers, params: MatmulRequantizeParams) {
-  const { images, heads, rows, depth, columns, aKind, aBits, shift, bBits = 8, output, residual } = params;
+  const { images, heads, rows, depth, planes = 1, columns, aKind, aBits, shift, bBits = 8, output, residual } = params;
   checkBits(aBits);
   checkBits(bBits);
-  checkIntegers({ images, heads, rows, depth, columns }, 1);
+  checkIntegers({ images, heads, rows, depth, planes, columns }, 1);
   const words = codeWords(depth);
-  const dense = { offset: 0, imageStride: heads * rows * words, headStride: rows * words, rowStride: words };
+  const aWords = planes * words;
+  const dense = { offset: 0, imageStride: heads * rows * aWords, headStride: rows * aWords, rowStride: aWords };
   const { a = dense, b = { offset: 0, imageStride: 0, headStride: 0, rowStride: columns } } = params;
   const { bias = { offset: 0, headStride: 0 }, rescale = { offset: 0, headStride: 0, columnStride: 1 } } = params;
   for (const view of [{ shift }, a, b, bias, rescale, output.view]) checkIntegers({ ...view }, 0);
 
-  const worst = accumulatorBound({ kind: aKind, bits: aBits, shift, depth, bBits });
+  const worst = accumulatorBound({ kind: aKind, bits: aBits, shift, depth: planes * depth, bBits });
   const { largestSum = worst } = params;
   if (!(largestSum >= 0 && largestSum < 2 ** 31)) {
     throw new RangeError(
       `shift ${shift} at depth ${depth} can reach ${largestSum} in a 32-bit accumulator; take a smaller shift`,
     );
   }
-  checkRoom('a', buffers.a, viewExtent(a, images, heads, rows, words));
+  checkRoom('a', buffers.a, viewExtent(a, images, heads, rows, aWords));
   checkRoom('b', buffers.b, viewExtent(b, images, heads, words, columns));
   if (buffers.bias) checkRoom('bias', buffers.bias, bias.offset + (heads - 1) * bias.headStride + columns);
   const { offset, headStride, columnStride } = rescale;

@@ -6,6 +6,7 @@ export const requantizeInterface = {
     heads: 'u32',
     rows: 'u32',
     depth: 'u32',
+    planes: 'u32',
     columns: 'u32',
     shift: 'u32',
     a_offset: 'u32',

@@ -1,6 +1,7 @@
 import { packRowMajor } from './codes.ts';
 import { power } from './fixedPoint.ts';
 import { fixedExponential, twinGeluCode } from './intExp.ts';
+import { nearestCode, packPlanes, type NonlinearCodes } from './levels.ts';
 
 /** The integers of a method; see `geluConstants` of the kernel. */
 export type IntGeluConstants =
@@ -52,17 +53,24 @@ export interface IntGeluReferenceParams {
   readonly columns: number;
   readonly bits: number;
   readonly shift: number;
+  /** Default twin codes. */
+  readonly codes?: NonlinearCodes;
   readonly constants:
     | (IntGeluConstants & { readonly multiplier: number; readonly multiplierShift: number })
     | { readonly method: 'lut-codes'; readonly table: Uint32Array };
 }
 
-/** Reference of `int_gelu.wgsl` on unpacked input codes `[rows][columns]`: packed twin codes `[rows][ceil(columns / 4)]`. */
+/** Reference of `int_gelu.wgsl` on unpacked input codes `[rows][columns]`: packed codes `[rows][planes][ceil(columns / 4)]`. */
 export function intGeluReference(
   values: ArrayLike<number>,
-  { columns, bits, shift, constants }: IntGeluReferenceParams,
+  { columns, bits, shift, codes = { kind: 'twin' }, constants }: IntGeluReferenceParams,
 ): Uint32Array {
-  const codes = Array.from(values, (x) => {
+  if (codes.kind !== 'twin' && constants.method !== 'lut-codes') {
+    const dyadic = { multiplier: constants.multiplier, shift: constants.multiplierShift };
+    const results = Array.from(values, (x) => nearestCode(intGelu(x, constants), dyadic, codes, bits));
+    return packPlanes(results, columns, codes, 'gelu');
+  }
+  const twins = Array.from(values, (x) => {
     if (constants.method === 'lut-codes') {
       const index = x < 0 ? x + 256 : x;
       return ((constants.table[Math.floor(index / 4)] as number) >>> (8 * (index % 4))) & 0xff;
@@ -70,5 +78,5 @@ export function intGeluReference(
     const { multiplier, multiplierShift } = constants;
     return twinGeluCode(intGelu(x, constants), { bits, shift, multiplier, multiplierShift });
   });
-  return packRowMajor(codes, values.length / columns, columns);
+  return packRowMajor(twins, values.length / columns, columns);
 }

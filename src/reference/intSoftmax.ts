@@ -1,6 +1,7 @@
 import { packRowMajor } from './codes.ts';
 import { dyadicRescale16 } from './fixedPoint.ts';
 import { fixedExponential, PROBABILITY_BITS, share, shiftExponential, twinSoftmaxCode } from './intExp.ts';
+import { nearestCode, packPlanes, type NonlinearCodes } from './levels.ts';
 
 /** The integers of a method; see `softmaxConstants` of the kernel. */
 export type IntSoftmaxConstants =
@@ -86,6 +87,8 @@ export interface IntSoftmaxReferenceParams {
   readonly shift: number;
   /** Where R2 begins, in units of 2^-24. */
   readonly threshold: number;
+  /** Default twin codes; else the rescales of the heads are followed by those of their probabilities. */
+  readonly codes?: NonlinearCodes;
   readonly constants: IntSoftmaxConstants;
 }
 
@@ -103,16 +106,25 @@ export function rescaledRow(
   return Array.from(values, (value) => Math.max(-q, Math.min(dyadicRescale16(value, multiplier, shift), q - 1)));
 }
 
-/** Reference of `int_softmax.wgsl`: packed twin codes `[rows][ceil(columns / 4)]`. */
+/** Reference of `int_softmax.wgsl`: packed codes `[rows][planes][ceil(columns / 4)]`. */
 export function intSoftmaxReference(
   accumulators: Int32Array,
   rescales: Uint32Array,
   params: IntSoftmaxReferenceParams,
 ): Uint32Array {
-  const { rows, columns, bits, shift, threshold, constants } = params;
-  const codes = Array.from({ length: rows }, (_, row) =>
+  const { rows, columns, rowsPerHead, heads, bits, shift, threshold, constants } = params;
+  const { codes = { kind: 'twin' } } = params;
+  const probabilities = Array.from({ length: rows }, (_, row) =>
     intSoftmaxRow(rescaledRow(accumulators, rescales, row, params), constants),
   );
-  const twins = codes.flatMap((row) => row.map((p) => twinSoftmaxCode(p, bits, shift, threshold)));
+  if (codes.kind !== 'twin') {
+    const values = probabilities.flatMap((row, i) => {
+      const at = 2 * (heads + (Math.floor(i / rowsPerHead) % heads));
+      const dyadic = { multiplier: rescales[at] as number, shift: rescales[at + 1] as number };
+      return row.map((p) => nearestCode(p, dyadic, codes, bits));
+    });
+    return packPlanes(values, columns, codes, 'softmax');
+  }
+  const twins = probabilities.flatMap((row) => row.map((p) => twinSoftmaxCode(p, bits, shift, threshold)));
   return packRowMajor(twins, rows, columns);
 }

@@ -14,6 +14,7 @@ export interface MatmulRequantizeShape {
   readonly heads: number;
   readonly rows: number;
   readonly depth: number;
+  readonly planes?: 1 | 2;
   readonly columns: number;
   readonly aKind: 'uniform' | 'twin-softmax' | 'twin-gelu';
   readonly aBits: number;
@@ -54,9 +55,10 @@ export function matmulRequantizeReference(data: MatmulRequantizeWords, shape: Ma
 
 /** `[rows][columns]` sums of products plus bias. */
 function product({ a, b, bias }: MatmulRequantizeWords, shape: MatmulRequantizeShape, image: number, head: number) {
-  const { heads, rows, depth, columns, aKind: kind, aBits: bits, shift } = shape;
+  const { heads, rows, depth, planes = 1, columns, aKind: kind, aBits: bits, shift } = shape;
   const words = Math.ceil(depth / 4);
-  const dense = { offset: 0, imageStride: heads * rows * words, headStride: rows * words, rowStride: words };
+  const stride = planes * words;
+  const dense = { offset: 0, imageStride: heads * rows * stride, headStride: rows * stride, rowStride: stride };
   const viewA = shape.a ?? dense;
   const viewB = shape.b ?? { offset: 0, imageStride: 0, headStride: 0, rowStride: columns };
   const firstA = start(viewA, image, head);
@@ -72,7 +74,11 @@ function product({ a, b, bias }: MatmulRequantizeWords, shape: MatmulRequantizeS
   const left = new Int32Array(depth);
   for (let row = 0; row < rows; row++) {
     for (let d = 0; d < depth; d++) {
-      left[d] = decodeCode(codeByte(a, firstA + row * viewA.rowStride, 1, d), { kind, bits, shift });
+      left[d] = 0;
+      for (let plane = 0; plane < planes; plane++) {
+        const byte = codeByte(a, firstA + row * viewA.rowStride + plane * words, 1, d);
+        left[d] = (left[d] as number) + decodeCode(byte, { kind, bits, shift });
+      }
     }
     for (let column = 0; column < columns; column++) {
       let sum = bias ? (bias[firstBias + column] as number) : 0;

@@ -78,7 +78,7 @@ function shiftGeluCase(inputBits: 8 | 16): SelfTestCase {
   if (constants.method !== 'shift') throw new TypeError('not ShiftGELU');
   return exactCase(
     shiftGeluKernel.name,
-    { source },
+    { source, table: NO_TABLE },
     shiftGeluReference(values, { columns: COLUMNS, ...TWIN, ...constants }),
     (device, buffers, codes) => shiftGelu(device, { ...buffers, codes }, { ...shape, constants }),
     `${inputBits} bits`,

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { geluConstants, type IntGeluConstants, type IntGeluMethod } from '../../src/kernels/geluConstants.ts';
 import { intGelu, type IntGeluParams } from '../../src/kernels/intGelu.ts';
+import { withLevels } from '../../src/kernels/levels.ts';
 import { packRowMajor } from '../../src/reference/codes.ts';
 import { packInt16 } from '../../src/reference/fixedPoint.ts';
 import { intGeluReference } from '../../src/reference/intGelu.ts';
@@ -14,13 +15,16 @@ type Case = Omit<IntGeluParams, 'rows'>;
 type Method = Exclude<IntGeluMethod, 'shift'>;
 
 async function run(values: readonly number[], params: Case): Promise<Uint32Array> {
-  const { columns, inputBits, constants } = params;
+  const { columns, inputBits, constants, codes: target } = params;
   const rows = values.length / columns;
   const packed = inputBits === 8 ? packRowMajor(values, rows, columns) : packInt16(values, columns);
   const source = uploadInJunk(shared.pool, packed, 'source');
-  const table = 'table' in constants ? uploadInJunk(shared.pool, constants.table, 'table') : null;
+  const own = 'table' in constants ? constants.table : undefined;
+  const entries = target?.kind === 'levels' ? withLevels(own, target.levels) : own;
+  const table = entries ? uploadInJunk(shared.pool, entries, 'table') : null;
+  const planes = target?.kind === 'levels' ? 2 : 1;
   try {
-    const bytes = await runInto(shared.pool, rows * Math.ceil(columns / 4), async (codes) => [
+    const bytes = await runInto(shared.pool, rows * planes * Math.ceil(columns / 4), async (codes) => [
       await intGelu(shared.device, { source, table, codes }, { rows, ...params }),
     ]);
     return new Uint32Array(bytes);
@@ -154,4 +158,54 @@ test('refuses what it cannot do, with the number', async () => {
   await refused({ constants: { ...poly, ...multiplied } }).toThrow(
     'a factor of 131081 (offset 9) times an input of 32768',
   );
+});
+
+/** Negative levels as fine as the planes allow, positive ones of a log scale. */
+const GELU_LEVELS = [-127, -126, -64, -3, 0, 1, 2, 5, 11, 128, 129, 1000, 4095, 4096, 8000, 16256];
+
+describe.each([['shift-fixed'], ['poly'], ['lut']] as ['shift-fixed' | 'poly' | 'lut'][])(
+  '%s without twin ranges',
+  (method) => {
+    test.each([8, 16] as const)('levels of %i-bit codes: two planes of words', async (inputBits) => {
+      for (const columns of [1, 3, 4, 5, 257]) {
+        const next = random(columns);
+        const values = Array.from({ length: 3 * columns }, () => Math.floor((next() - 0.5) * 2 ** inputBits));
+        for (const levels of [
+          GELU_LEVELS,
+          [0, 5],
+          [-9],
+          Array.from({ length: 256 }, (_, i) => 60 * i - 127 + (i % 3)),
+        ]) {
+          for (const unit of [0.17 / 127 / 8, 6 / 16256 / 8]) {
+            const given = {
+              ...cover(method, inputBits, 8, columns, 8, 0, unit),
+              codes: { kind: 'levels', levels } as const,
+            };
+            expectSame(await run(values, given), intGeluReference(values, given));
+          }
+        }
+      }
+    });
+
+    test('uniform codes of every width', async () => {
+      const values = Array.from({ length: 5 * 67 }, (_, i) => ((i * 7919) % 65536) - 32768);
+      for (const bits of [2, 4, 7, 8]) {
+        const given = {
+          ...cover(method, 16, 8, 67, bits, 0, 8 / 2 ** (bits - 1)),
+          codes: { kind: 'uniform' } as const,
+        };
+        const packed = await run(values, given);
+        expectSame(packed, intGeluReference(values, given));
+        const codes = new Int8Array(packed.buffer);
+        expect(codes.reduce((most, code) => Math.max(most, code), 0)).toBe(2 ** (bits - 1) - 1);
+        expect(Math.abs(Math.min(...codes) + 0.167 / (8 / 2 ** (bits - 1)))).toBeLessThan(0.55);
+      }
+    });
+  },
+);
+
+test('levels need their table, and methods that have a value before the code', async () => {
+  const levels = { kind: 'levels', levels: GELU_LEVELS } as const;
+  await expect(run([1], { ...cover('lut-codes', 8, 8, 1), codes: levels })).rejects.toThrow('writes twin codes');
+  await expect(run([1], { ...cover('lut', 16, 8, 1), codes: { ...levels, levels: [-128] } })).rejects.toThrow('-128');
 });

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { dyadic, packDyadics } from '../../src/kernels/dyadic.ts';
 import { intSoftmax, type IntSoftmaxParams } from '../../src/kernels/intSoftmax.ts';
+import { withLevels } from '../../src/kernels/levels.ts';
 import {
   softmaxConstants,
   twinThreshold,
@@ -19,13 +20,16 @@ const METHODS = ['shift', 'shift-fixed', 'poly', 'lut'] as const;
 type Case = Omit<IntSoftmaxParams, 'rows'> & { readonly rescales: Uint32Array };
 
 async function run(accumulators: Int32Array, { rescales, ...params }: Case): Promise<Uint32Array> {
-  const { columns, constants } = params;
+  const { columns, constants, codes: target } = params;
   const rows = accumulators.length / columns;
   const source = uploadInJunk(shared.pool, new Uint32Array(accumulators.buffer), 'accumulators');
   const scales = uploadInJunk(shared.pool, rescales, 'rescales');
-  const table = constants.method === 'lut' ? uploadInJunk(shared.pool, constants.table, 'table') : null;
+  const own = constants.method === 'lut' ? constants.table : undefined;
+  const entries = target?.kind === 'levels' ? withLevels(own, target.levels) : own;
+  const table = entries ? uploadInJunk(shared.pool, entries, 'table') : null;
+  const planes = target?.kind === 'levels' ? 2 : 1;
   try {
-    const bytes = await runInto(shared.pool, rows * Math.ceil(columns / 4), async (codes) => [
+    const bytes = await runInto(shared.pool, rows * planes * Math.ceil(columns / 4), async (codes) => [
       await intSoftmax(shared.device, { accumulators: source, rescales: scales, table, codes }, { rows, ...params }),
     ]);
     return new Uint32Array(bytes);
@@ -118,6 +122,81 @@ describe.each(METHODS)('%s', (method) => {
       { numRuns: 40, seed: 1 },
     );
   });
+});
+
+/** Levels of a log scale: 0 and powers of 2^-1/4 below the largest. */
+const LOG_LEVELS = [0, ...new Set(Array.from({ length: 57 }, (_, i) => Math.round(16383 * 2 ** (-(56 - i) / 4))))];
+
+describe.each(METHODS)('%s without twin ranges', (method) => {
+  const other = (given: Case, codes: NonNullable<IntSoftmaxParams['codes']>, units: readonly number[]): Case => {
+    return { ...given, codes, rescales: Uint32Array.from([...given.rescales, ...rescaleTable(units)]) };
+  };
+  const EIGHTHS = [8 * 2 ** -24 * 16383, 8 * 2 ** -24 * 4096, 8 * 2 ** -24 * 70];
+
+  test.each([1, 3, 4, 5, 197, 257])(
+    'levels of %i columns: two planes of words, every head in its unit',
+    async (columns) => {
+      const accumulators = accumulatorsOf(7 * columns, columns);
+      for (const levels of [LOG_LEVELS, [0, 5], [77], Array.from({ length: 256 }, (_, i) => 64 * i + (i % 3))]) {
+        for (const lanes of [1, 4]) {
+          const given = { ...other(plain(method, columns), { kind: 'levels', levels }, EIGHTHS), lanes };
+          expectSame(await run(accumulators, given), expected(accumulators, given));
+        }
+      }
+    },
+  );
+
+  test('uniform codes of every width, every head in its unit', async () => {
+    const accumulators = accumulatorsOf(7 * 67, 5);
+    for (const bits of [2, 4, 7, 8]) {
+      const units = [2 ** (bits - 1), 2 ** (bits + 4), 3].map((codes) => codes * 2 ** -24);
+      const given = { ...other(plain(method, 67), { kind: 'uniform' }, units), bits };
+      const packed = await run(accumulators, given);
+      expectSame(packed, expected(accumulators, given));
+      const bytes = new Uint8Array(packed.buffer);
+      expect(bytes.reduce((most, byte) => Math.max(most, byte), 0)).toBe(2 ** (bits - 1) - 1);
+    }
+  });
+});
+
+test('a level is the nearest, the upper one of two equally near', async () => {
+  // two columns of logits 0 and one more: probabilities of known sizes
+  const columns = 2;
+  const levels = [0, 3, 100, 8191, 8193, 16383];
+  const given: Case = {
+    ...plain('lut', columns),
+    codes: { kind: 'levels', levels },
+    heads: 1,
+    rescales: Uint32Array.from([...rescaleTable([0.5]), ...rescaleTable([8 * 16384 * 2 ** -24])]),
+  };
+  const packed = await run(Int32Array.of(0, 0), given); // p = 1/2 is 8192 units, between 8191 and 8193
+  expectSame(packed, expected(Int32Array.of(0, 0), given));
+  const bytes = new Uint8Array(packed.buffer);
+  expect([bytes[0], bytes[4]]).toEqual([128 + 63, 127]); // share() rounds 1/2 down: 8191
+  const up = {
+    ...given,
+    rescales: Uint32Array.from([...rescaleTable([0.5]), ...rescaleTable([8 * 16385 * 2 ** -24])]),
+  };
+  const upper = new Uint8Array((await run(Int32Array.of(0, 0), up)).buffer);
+  expect([upper[0], upper[4]]).toEqual([128 + 64, 1]);
+});
+
+test('refuses levels that the planes cannot hold, a table without them and rescales without theirs', async () => {
+  const given = plain('shift-fixed', 4);
+  const both = Uint32Array.from([...given.rescales, ...given.rescales]);
+  const levels = (values: number[]) =>
+    ({ ...given, rescales: both, codes: { kind: 'levels', levels: values } }) as Case;
+  await expect(run(new Int32Array(4), levels([0, 16384]))).rejects.toThrow('16384');
+  await expect(run(new Int32Array(4), levels([3, 3]))).rejects.toThrow('ascend');
+  const buffers = { accumulators: shared.pool.zeros(64, 'a'), rescales: shared.pool.zeros(64, 'r'), table: null };
+  const codes = shared.pool.zeros(64, 'c');
+  const params = { ...levels([0, 3]), rows: 1 };
+  await expect(intSoftmax(shared.device, { ...buffers, codes }, params)).rejects.toThrow('codes of 2 levels need');
+  await expect(
+    intSoftmax(shared.device, { ...buffers, table: { buffer: codes, offset: 0, size: 4 }, codes }, params),
+  ).rejects.toThrow('table needs 8 bytes');
+  const few = { ...buffers, table: codes, rescales: { buffer: codes, offset: 0, size: 24 } };
+  await expect(intSoftmax(shared.device, { ...few, codes }, params)).rejects.toThrow('rescales needs 48 bytes');
 });
 
 /** Constants at the end of what is accepted: every part of a row of 256 the largest. */

@@ -51,6 +51,37 @@ test.each([
   ['head', { layout: 'int32', rows: 3, depth: 192, columns: 1000 }],
 ] as [string, RequantizeCase][])('%s at DeiT-Tiny', async (_name, shape) => expectExact(shape));
 
+const deep = { largestSum: 2 ** 31 - 1 }; // random operands stay far below the worst case
+
+test.each([
+  ['values', { layout: 'left', images: 2, heads: 3, rows: 197, depth: 197, columns: 64, aKind: 'twin-softmax' }],
+  ['fc2', { layout: 'int16', rows: 197, depth: 768, columns: 192, aKind: 'twin-gelu', withResidual: true }],
+] as [string, RequantizeCase][])('%s of two planes: B is read again for the second', async (_name, shape) => {
+  const real = requantizeCase({ ...shape, planes: 2, shift: 7 });
+  await expectTwin({ ...real.params, ...deep }, real.data);
+  // the sums are those of the integers that both planes stand for
+  const { params, data } = requantizeCase({
+    layout: 'int32',
+    rows: 2,
+    depth: 5,
+    planes: 2,
+    columns: 3,
+    withBias: false,
+  });
+  const planes = { ...params, aKind: shape.aKind ?? 'uniform', shift: 7 };
+  const levels = shape.aKind === 'twin-gelu' ? [-127, 1, 130, 16256, 0] : [127, 1, 130, 16256, 0];
+  const bytes =
+    shape.aKind === 'twin-gelu' ? [0, 129, 130, 255, 0, 127, 127, 126, 0, 0] : [0, 0, 129, 255, 0, 127, 1, 2, 0, 0];
+  const b = [1, 2, 3, 4, 5, -1, -2, -3, -4, -5, 127, 0, -128, 1, 9];
+  const y = await expectTwin(planes, {
+    ...data,
+    a: packRowMajor([...bytes, ...bytes], 4, 5),
+    b: packDepthMajor(b, 3, 5),
+  });
+  const sums = [0, 1, 2].map((c) => levels.reduce((sum, level, d) => sum + level * (b[5 * c + d] as number), 0));
+  expect([...new Int32Array(y.buffer)]).toEqual([...sums, ...sums]);
+});
+
 test('random shapes, kinds, layouts and rescales', async () => {
   const size = (max: number) => fc.integer({ min: 1, max });
   const shapes = fc.record({
@@ -59,6 +90,7 @@ test('random shapes, kinds, layouts and rescales', async () => {
     heads: size(3),
     rows: size(20),
     depth: size(40),
+    planes: fc.constantFrom(1 as const, 2 as const),
     columns: fc.oneof(size(20), fc.integer({ min: 60, max: 140 })),
     aKind: fc.constantFrom('uniform' as const, 'twin-softmax' as const, 'twin-gelu' as const),
     shift: fc.integer({ min: 0, max: 9 }),
@@ -151,6 +183,9 @@ test('refuses what it cannot do, with the number', async () => {
     'can reach 2147483648',
   );
   await expect(runRequantize(shared, { ...params, rows: 2 }, data, 2)).rejects.toThrow('a needs 1536 bytes');
+  await expect(runRequantize(shared, { ...params, planes: 2 }, data, 1)).rejects.toThrow('a needs 1536 bytes');
+  const two = { ...params, planes: 2, aKind: 'twin-gelu', shift: 7 } as const;
+  await expect(runRequantize(shared, two, data, 1)).rejects.toThrow('shift 7 at depth 768 can reach 3196059648');
   await expect(runRequantize(shared, { ...params, qmax: 128 }, data, 1)).rejects.toThrow('qmax 128');
   await expect(runRequantize(shared, params, { ...data, rescale: null }, 1)).rejects.toThrow(
     'an output of codes needs a rescale',

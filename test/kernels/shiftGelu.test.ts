@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { geluConstants } from '../../src/kernels/geluConstants.ts';
+import { withLevels } from '../../src/kernels/levels.ts';
 import { shiftGelu, type ShiftGeluParams } from '../../src/kernels/shiftGelu.ts';
 import { packRowMajor } from '../../src/reference/codes.ts';
 import { packInt16 } from '../../src/reference/fixedPoint.ts';
@@ -13,22 +14,24 @@ const shared = useGpu();
 type Case = Omit<ShiftGeluParams, 'rows'>;
 
 async function run(values: readonly number[], params: Case): Promise<Uint32Array> {
-  const { columns, inputBits } = params;
+  const { columns, inputBits, codes: target } = params;
   const rows = values.length / columns;
   const packed = inputBits === 8 ? packRowMajor(values, rows, columns) : packInt16(values, columns);
   const source = uploadInJunk(shared.pool, packed, 'source');
+  const levels = target?.kind === 'levels' ? withLevels(undefined, target.levels) : null;
+  const table = levels && uploadInJunk(shared.pool, levels, 'table');
   try {
-    const bytes = await runInto(shared.pool, rows * Math.ceil(columns / 4), async (codes) => [
-      await shiftGelu(shared.device, { source, codes }, { rows, ...params }),
+    const bytes = await runInto(shared.pool, rows * (levels ? 2 : 1) * Math.ceil(columns / 4), async (codes) => [
+      await shiftGelu(shared.device, { source, table, codes }, { rows, ...params }),
     ]);
     return new Uint32Array(bytes);
   } finally {
-    shared.pool.release(source);
+    for (const buffer of [source, table]) if (buffer) shared.pool.release(buffer);
   }
 }
 
-function expected(values: readonly number[], { columns, bits, shift, constants }: Case): Uint32Array {
-  return shiftGeluReference(values, { columns, bits, shift, ...constants });
+function expected(values: readonly number[], { columns, bits, shift, constants, codes }: Case): Uint32Array {
+  return shiftGeluReference(values, { columns, bits, shift, ...constants, ...(codes ? { codes } : {}) });
 }
 
 function cover(inputBits: 8 | 16, scale: number, columns: number, bits = 8, shift = 4): Case {
@@ -110,4 +113,16 @@ test('refuses what it cannot do, with the number', async () => {
   await refused({ shift: 16 }).toThrow('shift must be an integer in 0..15, got 16');
   const unit = { ...good.constants, unit: 256 };
   await refused({ constants: unit }).toThrow('unit 256 << 23 passes int32: unit must be 1..255');
+});
+
+test.each([1, 3, 4, 5, 257])('%i columns of levels and of uniform codes', async (columns) => {
+  const next = random(columns);
+  const values = Array.from({ length: 3 * columns }, () => Math.floor((next() - 0.5) * 256));
+  const given = cover(8, 0.02, columns, 8, 0);
+  const levels = [-127, -64, -3, 0, 1, 5, 11, 128, 129, 1000, 4096, 16256];
+  for (const codes of [{ kind: 'uniform' }, { kind: 'levels', levels }] as const) {
+    for (const lanes of [1, 4]) {
+      expectSame(await run(values, { ...given, codes, lanes }), expected(values, { ...given, codes }));
+    }
+  }
 });

@@ -20,6 +20,7 @@ export interface RequantizeCase {
   readonly heads?: number;
   readonly rows: number;
   readonly depth: number;
+  readonly planes?: 1 | 2;
   readonly columns: number;
   readonly aKind?: MatmulRequantizeParams['aKind'];
   readonly shift?: number;
@@ -32,11 +33,11 @@ export interface RequantizeCase {
 /** Dense operands and outputs; rescales per column, or one a head, that fill the range and clamp a few. */
 export function requantizeCase(shape: RequantizeCase): { params: MatmulRequantizeParams; data: Operands } {
   const { layout, images = 1, heads = 1, rows, depth, columns, aKind = 'uniform', shift = 0, perHead = false } = shape;
-  const { withBias = true, withResidual = false, seed = 1 } = shape;
+  const { planes = 1, withBias = true, withResidual = false, seed = 1 } = shape;
   const next = random(seed);
   const batch = images * heads;
   const words = Math.ceil(depth / 4);
-  const codesA = (aKind === 'uniform' ? randomCodes : randomTwinCodes)(batch * rows * depth, 8, next);
+  const codesA = (aKind === 'uniform' ? randomCodes : randomTwinCodes)(batch * rows * planes * depth, 8, next);
   const codesB = randomCodes(batch * columns * depth, 8, next);
   const output = denseOutput(layout, { heads, rows, columns });
   const wide = layout === 'int16';
@@ -53,6 +54,7 @@ export function requantizeCase(shape: RequantizeCase): { params: MatmulRequantiz
       heads,
       rows,
       depth,
+      planes,
       columns,
       aKind,
       aBits: 8,
@@ -64,7 +66,7 @@ export function requantizeCase(shape: RequantizeCase): { params: MatmulRequantiz
       ...(withResidual ? { residual: { ...dyadic(0.8, 'term'), offset: 0 } } : {}),
     },
     data: {
-      a: packRowMajor(codesA, rows, depth),
+      a: packRowMajor(codesA, planes * rows, depth),
       b: packDepthMajor(codesB, columns, depth),
       bias: withBias ? bias : null,
       rescale: layout === 'int32' ? null : packDyadics(dyadics),
@@ -126,8 +128,20 @@ export const REQUANTIZE_CASES: readonly RequantizeCase[] = [
       aKind: 'twin-gelu' as const,
       shift: 5,
     })),
+    { layout, rows: 19, depth: 33, planes: 2 as const, columns: 70, aKind: 'twin-gelu' as const, shift: 7 },
   ]),
   { layout: 'right', rows: 255, depth: 3, columns: 257, heads: 2, images: 2 },
   { layout: 'int16', images: 2, rows: 197, depth: 192, columns: 192, withResidual: true },
   { layout: 'left', heads: 3, rows: 197, depth: 197, columns: 64, aKind: 'twin-softmax', shift: 9 },
+  {
+    layout: 'left',
+    images: 2,
+    heads: 3,
+    rows: 37,
+    depth: 197,
+    planes: 2,
+    columns: 64,
+    aKind: 'twin-softmax',
+    shift: 7,
+  },
 ];
