@@ -124,6 +124,22 @@ test.each<[string, Network, string[]]>([
     ['norm blocks.0.norm2', 'norm blocks.1.norm2'],
   ],
   [
+    'every second probability',
+    product('attn.pv', { a: { ...find('attn.pv').a, columnStride: 2 } }),
+    ['values blocks.0'],
+  ],
+  [
+    'rows that begin inside a softmax',
+    product('attn.pv', { a: { ...find('attn.pv').a, offset: 1 } }),
+    ['values blocks.0'],
+  ],
+  [
+    'values that are not whole rows apart',
+    product('attn.pv', { b: { ...find('attn.pv').b, rowStride: 3 * config.embedDim - 1 } }),
+    ['values blocks.0', 'keys blocks.0'],
+  ],
+  ['q, k and v that leave the unit', edited((o) => [o], 'qkv'), ['values blocks.0', 'keys blocks.0']],
+  [
     'heads that share channels',
     product('attn.pv', { b: { ...find('attn.pv').b, headStride: 1 } }),
     ['values blocks.0'],
