@@ -32,7 +32,7 @@ beforeEach(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const COMMANDS = ['quantize', 'export', 'classify', 'evaluate', 'bench', 'inspect', 'doctor'];
+const COMMANDS = ['quantize', 'export', 'classify', 'evaluate', 'bench', 'curve', 'inspect', 'doctor'];
 
 /** What `quantize` writes into its folder. */
 const FILES = ['model.twinshift.safetensors', 'recipe.json', 'weights.safetensors'];
