@@ -3,7 +3,7 @@ import { readF32 } from '../../gpu/readback.ts';
 import { copyRowsF32 } from '../../kernels/copyRowsF32.ts';
 import { denseMatrix, matmulF32, type StridedMatrix } from '../../kernels/matmulF32.ts';
 import type { GpuContext } from '../../quantize/context.ts';
-import type { ActivationQuantizer } from '../../quantize/quantizer.ts';
+import type { LeftQuantizer } from '../../quantize/floatQuantizer.ts';
 import type { LayerProblem } from '../layerScorer.ts';
 import { layerProduct, uploadIdentity } from './layerProduct.ts';
 
@@ -36,7 +36,7 @@ const BATCH_BYTES = 48 * 2 ** 20;
 export async function gramMatrices(
   context: GpuContext,
   problem: Pick<LayerProblem, 'geometry' | 'chunks'>,
-  a: ActivationQuantizer,
+  a: LeftQuantizer,
   { rowWeights, cross = false }: GramOptions = {},
 ): Promise<GramMatrices> {
   const { rows, depth } = problem.geometry;
