@@ -1,4 +1,5 @@
 import type { LayerRecipe, Recipe } from '../../src/calibrate/recipe.ts';
+import { isFloatQuantizer, type LeftQuantizer, type RightQuantizer } from '../../src/quantize/floatQuantizer.ts';
 import { steps, twinShift } from '../../src/quantize/quantizer.ts';
 
 /** Where two recipes of one model differ. */
@@ -11,6 +12,15 @@ export interface RecipeDifference {
   readonly worstLayer: string;
 }
 
+function scalesOf(quantizer: LeftQuantizer | RightQuantizer): readonly number[] {
+  if ('scales' in quantizer) return quantizer.scales;
+  return isFloatQuantizer(quantizer) ? [] : steps(quantizer);
+}
+
+function shiftOf(quantizer: LeftQuantizer): number {
+  return isFloatQuantizer(quantizer) ? 0 : twinShift(quantizer);
+}
+
 export function compareRecipes(one: Recipe, other: Recipe): RecipeDifference {
   let scales = 0;
   let differentScales = 0;
@@ -20,11 +30,11 @@ export function compareRecipes(one: Recipe, other: Recipe): RecipeDifference {
   one.layers.forEach((layer, i) => {
     const second = other.layers[i] as LayerRecipe;
     for (const side of ['a', 'b'] as const) {
-      const [first, last] = [steps(layer[side]), steps(second[side])];
+      const [first, last] = [scalesOf(layer[side]), scalesOf(second[side])];
       scales += first.length;
       differentScales += first.filter((scale, g) => scale !== last[g]).length;
     }
-    if (twinShift(layer.a) !== twinShift(second.a)) differentShifts++;
+    if (shiftOf(layer.a) !== shiftOf(second.a)) differentShifts++;
     const ratio = Math.abs(layer.score / second.score - 1);
     if (ratio > worstScore) [worstScore, worstLayer] = [ratio, layer.name];
   });

@@ -1,4 +1,5 @@
 import type { Model } from '../model/load.ts';
+import { isFloatQuantizer } from '../quantize/floatQuantizer.ts';
 import { inputRows, type ForwardStatistics } from './forwardStatistics.ts';
 import { nonlinearErrors, type Power } from './nonlinearErrors.ts';
 import { hasIntegerForm, type NonlinearUse } from './nonlinearUses.ts';
@@ -28,7 +29,7 @@ export function integerRecipe(
   for (const sample of statistics.samples) {
     const { use } = sample;
     const quantizer = quantizers.get(use.reader.name);
-    if (!quantizer || !hasIntegerForm(use, quantizer)) continue;
+    if (!quantizer || isFloatQuantizer(quantizer) || !hasIntegerForm(use, quantizer)) continue;
     const { operation } = use;
     const range = ranges.get(use.range) as number;
     const found = nonlinearErrors({ operation, input: inputRows(sample), range, quantizer }, model.parameters);

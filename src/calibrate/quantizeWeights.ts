@@ -6,14 +6,14 @@ import type { LinearOperation } from '../model/graph.ts';
 import type { Model } from '../model/load.ts';
 import type { GpuContext } from '../quantize/context.ts';
 import { layerWeight } from '../quantize/layerWeight.ts';
-import type { UniformQuantizer } from '../quantize/quantizer.ts';
+import type { RightQuantizer } from '../quantize/floatQuantizer.ts';
 
-/** A weight as integers: `weight[o, i] ~ codes[o, i] * scale of o`. */
+/** A weight as integers: `weight[o, i] ~ codes[o, i] * scale of o`, or of its block. */
 export interface QuantizedWeight {
   /** `[outFeatures, inFeatures]` */
   readonly codes: Int8Array;
   readonly shape: readonly [outFeatures: number, inFeatures: number];
-  /** f32, one per equal run of output features. */
+  /** f32, one per equal run of output features, or for each block. */
   readonly scales: Float32Array;
   /** f32 `[outFeatures]`; that of the patch embedding is over pixel codes `value - 128`. */
   readonly bias: Float32Array | null;
@@ -24,22 +24,24 @@ export async function quantizeWeight(
   { device, pool }: GpuContext,
   model: Model,
   operation: LinearOperation,
-  b: UniformQuantizer,
+  b: RightQuantizer,
 ): Promise<QuantizedWeight> {
   const { inFeatures, outFeatures, name } = operation;
   const { weight, bias } = layerWeight(model, operation);
+  const [rowBlocks, columnBlocks] = b.type === 'block' ? [b.rowBlocks, b.columnBlocks] : [b.scales.length, 1];
+  const width = inFeatures / columnBlocks;
   const scope = pool.scope();
   try {
-    const words = codeWords(inFeatures);
-    const codes = scope.acquire(4 * outFeatures * words, `${name} codes`);
+    const words = columnBlocks * outFeatures * codeWords(width);
+    const codes = scope.acquire(4 * words, `${name} codes`);
+    const byColumns = Float32Array.from(b.scales, (_, i) => {
+      return 1 / (b.scales[(i % rowBlocks) * columnBlocks + Math.floor(i / rowBlocks)] as number);
+    });
     const dispatch = await quantizeUniform(
       device,
       {
         source: scope.upload(weight, `${name} weight`),
-        inverseScales: scope.upload(
-          Float32Array.from(b.scales, (scale) => 1 / scale),
-          `${name} inverse scales`,
-        ),
+        inverseScales: scope.upload(byColumns, `${name} inverse scales`),
         codes,
       },
       {
@@ -47,24 +49,24 @@ export async function quantizeWeight(
         layout: 'row-major',
         candidates: 1,
         images: 1,
-        heads: 1,
+        heads: columnBlocks,
         rows: outFeatures,
-        depth: inFeatures,
+        depth: width,
         offset: 0,
         imageStride: 0,
-        headStride: 0,
+        headStride: width,
         rowStride: inFeatures,
         depthStride: 1,
         groupsPerCandidate: b.scales.length,
-        groupPerHead: 0,
-        rowsPerGroup: outFeatures / b.scales.length,
+        groupPerHead: 1,
+        rowsPerGroup: outFeatures / rowBlocks,
         restricted: b.restricted ?? false,
       },
     );
     submit(device, [dispatch]);
-    const padded = new Int8Array(await readBytes(device, codes, 4 * outFeatures * words));
+    const blocks = new Int8Array(await readBytes(device, codes, 4 * words));
     return {
-      codes: withoutPadding(padded, outFeatures, inFeatures, 4 * words),
+      codes: joinBlocks(blocks, outFeatures, width, columnBlocks),
       shape: [outFeatures, inFeatures],
       scales: Float32Array.from(b.scales),
       bias,
@@ -74,9 +76,14 @@ export async function quantizeWeight(
   }
 }
 
-function withoutPadding(padded: Int8Array, rows: number, columns: number, stride: number): Int8Array {
-  if (columns === stride) return padded;
-  const codes = new Int8Array(rows * columns);
-  for (let row = 0; row < rows; row++) codes.set(padded.subarray(row * stride, row * stride + columns), row * columns);
+/** Codes `[columnBlocks][rows][width]`, rows padded to words, side by side as `[rows][columnBlocks * width]`. */
+function joinBlocks(blocks: Int8Array, rows: number, width: number, columnBlocks: number): Int8Array {
+  const stride = 4 * codeWords(width);
+  if (columnBlocks === 1 && width === stride) return blocks;
+  const codes = new Int8Array(rows * width * columnBlocks);
+  for (let line = 0; line < rows * columnBlocks; line++) {
+    const [block, row] = [Math.floor(line / rows), line % rows];
+    codes.set(blocks.subarray(line * stride, line * stride + width), (row * columnBlocks + block) * width);
+  }
   return codes;
 }

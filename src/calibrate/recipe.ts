@@ -1,4 +1,4 @@
-import type { ActivationQuantizer, UniformQuantizer } from '../quantize/quantizer.ts';
+import type { LeftQuantizer, RightQuantizer } from '../quantize/floatQuantizer.ts';
 import type { CalibrationOptions } from './options.ts';
 
 /** The result of a calibration as plain JSON-able data: every scale, shift and score, and what they were made from. */
@@ -7,8 +7,8 @@ import type { CalibrationOptions } from './options.ts';
 export interface LayerRecipe {
   readonly name: string;
   readonly kind: 'linear' | 'matmul';
-  readonly a: ActivationQuantizer;
-  readonly b: UniformQuantizer;
+  readonly a: LeftQuantizer;
+  readonly b: RightQuantizer;
   /** Score of the chosen scales, mean over tokens and features; its unit is that of the metric. */
   readonly score: number;
   /** Largest twin shift that the accumulator allows, when the layer has twin ranges. */

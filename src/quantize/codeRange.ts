@@ -14,7 +14,8 @@ export function codeRange(bits: number, restricted = false): CodeRange {
 
 /**
  * Scale and zero point that hold `range`. Symmetric: the larger magnitude ends the last code's own cell, zero point 0. Otherwise the
- * ends, moved to include 0, fall on the first and the last code, and `zero` is the code of 0 (as PyTorch's observers set them).
+ * ends, moved to include 0, fall on the first and the last code, and `zero` is the code of 0 (as PyTorch's observers set them); without
+ * negative values the first code is 1 - q, so that -zero is a code too.
  */
 export function scaleOf(
   { low, high }: { readonly low: number; readonly high: number },
@@ -26,5 +27,7 @@ export function scaleOf(
   const [from, to] = [Math.min(low, 0), Math.max(high, 0)];
   const scale = Math.fround((to - from) / (codes.high - codes.low));
   if (scale === 0) return { scale: initialScale(0, bits), zero: 0 };
-  return { scale, zero: Math.max(codes.low, Math.min(codes.low - Math.round(from / scale), codes.high)) };
+  const zero = Math.min(codes.low - Math.round(from / scale), codes.high);
+  if (zero < -codes.high) return scaleOf({ low: from, high: to }, { ...codes, low: -codes.high }, false);
+  return { scale, zero };
 }

@@ -7,24 +7,33 @@ import type { Unit } from '../model/graph.ts';
 import { encodeLeft, encodeRight } from './encode.ts';
 import { productGeometry, type ProductGeometry } from './geometry.ts';
 import { productShape } from './productShape.ts';
-import type { ActivationQuantizer, UniformQuantizer } from './quantizer.ts';
+import { runFloatLayer, weightValues } from './floatProduct.ts';
+import { isIntegerProduct, type LeftQuantizer, type RightQuantizer } from './floatQuantizer.ts';
 import { productScales } from './scales.ts';
 
 /** A quantized weight on the device. */
 export interface DeviceWeight {
-  /** u32 `[repeat][words][outFeatures]`, depth-major: `weightWords`. */
+  /** u32 `[repeat][words][outFeatures]`, depth-major, or values of codes where the product has no integers: `weightWords`. */
   readonly codes: GPUBuffer;
   /** f32 `[outFeatures]` */
   readonly bias: GPUBuffer | null;
 }
 
-/** Codes `[outFeatures][inFeatures]` of a weight, packed as often as its product with `a` reads them. */
+/** The two quantizers of a product. */
+interface Operands {
+  readonly a: LeftQuantizer;
+  readonly b: RightQuantizer;
+}
+
+/** Codes `[outFeatures][inFeatures]` of a weight, packed as often as its product with `a` reads them, or their values in f32. */
 export function weightWords(
   codes: Int8Array,
   outFeatures: number,
   inFeatures: number,
-  a: ActivationQuantizer,
-): Uint8Array {
+  operands: Operands,
+): Uint8Array | Float32Array {
+  if (!isIntegerProduct(operands)) return weightValues(codes, outFeatures, operands.b);
+  const { a } = operands;
   const once = packDepthMajor(codes, outFeatures, inFeatures);
   const packed = new Uint8Array(productShape(inFeatures, a).repeat * once.length);
   for (let start = 0; start < packed.length; start += once.length) packed.set(once, start);
@@ -33,7 +42,7 @@ export function weightWords(
 
 /** A layer ready to run: its quantizers, where its operands lie, its weight. */
 export interface QuantizedLayer {
-  readonly recipe: { readonly a: ActivationQuantizer; readonly b: UniformQuantizer };
+  readonly recipe: Operands;
   readonly geometry: ProductGeometry;
   readonly weight: DeviceWeight | undefined;
 }
@@ -65,9 +74,13 @@ export async function runLayer(
   scope: BufferScope,
 ): Promise<Dispatch[]> {
   const { heads, rows, depth, columns } = geometry;
+  const source = recipe.a.type === 'pixels' ? pixelCodes() : (tensors.get(geometry.a.tensor) as GPUBuffer);
+  if (!isIntegerProduct(recipe)) {
+    const operands = { a: source, b: geometry.b && tensors.get(geometry.b.tensor) };
+    return runFloatLayer(device, { recipe, geometry, weight }, operands, images, output, scope);
+  }
   const { a, b } = recipe;
   const shape = productShape(depth, a);
-  const source = a.type === 'pixels' ? pixelCodes() : (tensors.get(geometry.a.tensor) as GPUBuffer);
   const left = await encodeLeft(device, source, geometry.a, { images, heads, rows, depth }, [a], scope);
   const right = geometry.b
     ? await encodeRight(

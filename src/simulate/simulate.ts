@@ -1,4 +1,4 @@
-import type { Recipe } from '../calibrate/recipe.ts';
+import type { LayerRecipe, Recipe } from '../calibrate/recipe.ts';
 import { BufferPool } from '../gpu/buffers.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { FormatError } from '../io/errors.ts';
@@ -17,7 +17,6 @@ import type { Model } from '../model/load.ts';
 import { patchCodes, unfoldPatches } from '../model/patches.ts';
 import { packRows } from '../kernels/pack.ts';
 import { concatenate } from '../model/concatenate.ts';
-import type { ActivationQuantizer } from '../quantize/quantizer.ts';
 import {
   geometries,
   quantizedExecutor,
@@ -115,7 +114,7 @@ class NetworkRunner implements Runner {
       const { name } = operation;
       const [layer, geometry] = [byName.get(name), geometryOf.get(name)];
       if (!layer || !geometry) throw new FormatError(`the recipe has no layer ${name}; quantize this model again`);
-      const weight = operation.kind === 'linear' ? this.#upload(operation, layer.a, tensors, weightsName) : undefined;
+      const weight = operation.kind === 'linear' ? this.#upload(operation, layer, tensors, weightsName) : undefined;
       layers.set(name, { recipe: layer, geometry, weight });
     }
     this.#executor = quantizedExecutor(this.#gpu.device, layers, () => this.#pixelCodes as GPUBuffer);
@@ -123,7 +122,7 @@ class NetworkRunner implements Runner {
 
   #upload(
     { name, inFeatures, outFeatures, bias }: LinearOperation,
-    a: ActivationQuantizer,
+    layer: LayerRecipe,
     tensors: ReadonlyMap<string, TensorEntry>,
     file: string,
   ): DeviceWeight {
@@ -137,7 +136,7 @@ class NetworkRunner implements Runner {
       }
       return found;
     };
-    const codes = weightWords(readI8(entry('codes', [outFeatures, inFeatures])), outFeatures, inFeatures, a);
+    const codes = weightWords(readI8(entry('codes', [outFeatures, inFeatures])), outFeatures, inFeatures, layer);
     const hasBias = bias !== null || tensors.has(`${name}.bias`);
     const shift = hasBias ? this.#pool.upload(readF32(entry('bias', [outFeatures])), `${name} bias`) : null;
     return { codes: this.#pool.upload(codes, `${name} codes`), bias: shift };

@@ -1,4 +1,5 @@
 import type { LayerRecipe } from '../../src/calibrate/recipe.ts';
+import { isIntegerProduct } from '../../src/quantize/floatQuantizer.ts';
 import type { ProductGeometry, StridedMatrix } from '../../src/quantize/geometry.ts';
 import type { ActivationQuantizer, UniformQuantizer } from '../../src/quantize/quantizer.ts';
 import { roundHalfEven } from '../../src/reference/codes.ts';
@@ -19,6 +20,7 @@ export interface HostCapture {
  * by its formula and multiplied in double; no code, plane or shift appears. Independent of the kernels and of their twins.
  */
 export function doubleLayerScore(layer: LayerRecipe, geometry: ProductGeometry, capture: HostCapture): number {
+  if (!isIntegerProduct(layer)) throw new Error(`${layer.name} has no product of integers`);
   const { heads, rows, depth, columns } = geometry;
   const at = (view: StridedMatrix, image: number, head: number, row: number, column: number) =>
     view.offset + image * view.imageStride + head * view.headStride + row * view.rowStride + column * view.columnStride;
