@@ -14,7 +14,7 @@ import {
 } from '../quantize/geometry.ts';
 import { layerWeight } from '../quantize/layerWeight.ts';
 import { rowView, type CapturedChunk, type LayerProblem } from './layerScorer.ts';
-import type { LayerPlan, LayerRanges } from './operands.ts';
+import { scalesByHead, type LayerPlan, type LayerRanges } from './operands.ts';
 import type { LayerOptions } from './options.ts';
 import type { LayerRecipe } from './recipe.ts';
 
@@ -62,7 +62,7 @@ export async function prepareLayer(
   const named = { name: operation.name, geometry, chunks, packedOperand, metric };
   const left =
     plan.operand === 'pixels'
-      ? { largest: [128] }
+      ? { largest: [128], ends: { low: -128, high: 127 } }
       : await measure(context, chunks, ({ a }) => a, geometry.a, { heads, rows, columns: depth });
   const gradientRms = metric === 'hessian' ? await gradientRmsOf(context, chunks, geometry) : 1;
   if (operation.kind === 'matmul') {
@@ -70,21 +70,23 @@ export async function prepareLayer(
     const transposed = { ...view, rowStride: view.columnStride, columnStride: view.rowStride };
     const bRows =
       view.columnStride === 1 ? { view, rows: depth, columns } : { view: transposed, rows: columns, columns: depth };
+    const byHead = (largest: readonly number[]) => (scalesByHead(plan, options) ? largest : [Math.max(...largest)]);
     const right = await measure(context, chunks, ({ b }) => b as GPUBuffer, bRows.view, { heads, ...bRows });
     return {
       problem: { ...named, weight: undefined, bias: null },
-      ranges: { a: left.largest, b: right.largest, gradientRms },
+      ranges: { a: byHead(left.largest), aEnds: left.ends, b: byHead(right.largest), gradientRms },
     };
   }
   const { weight, bias } = layerWeight(model, operation);
-  const groups = options.weightGranularity === 'channel' ? columns : operation.parts;
+  const { weightGranularity } = options;
+  const groups = weightGranularity === 'channel' ? columns : weightGranularity === 'part' ? operation.parts : 1;
   return {
     problem: {
       ...named,
       weight: scope.upload(weight, `${operation.name} weight`),
       bias: bias && scope.upload(bias, `${operation.name} bias`),
     },
-    ranges: { a: [Math.max(...left.largest)], b: largestPerGroup(weight, groups), gradientRms },
+    ranges: { a: [Math.max(...left.largest)], aEnds: left.ends, b: largestPerGroup(weight, groups), gradientRms },
   };
 }
 
@@ -129,15 +131,16 @@ async function gradientRmsOf(
   return Math.sqrt(squares / count);
 }
 
-/** Largest magnitude per head, sum of squares and count of a matrix over all images. */
+/** Largest magnitude per head, ends, sum of squares and count of a matrix over all images. */
 async function measure(
   { device, pool }: GpuContext,
   chunks: readonly CapturedChunk[],
   select: (chunk: CapturedChunk) => GPUBuffer,
   matrix: StridedMatrix,
   { heads, rows, columns }: { heads: number; rows: number; columns: number },
-): Promise<{ largest: number[]; squares: number; count: number }> {
+): Promise<{ largest: number[]; ends: { low: number; high: number }; squares: number; count: number }> {
   const largest = new Array<number>(heads).fill(0);
+  const ends = { low: Infinity, high: -Infinity };
   let squares = 0;
   let count = 0;
   const groups = Math.ceil(rows / ROWS_PER_GROUP);
@@ -152,11 +155,13 @@ async function measure(
     for (let line = 0; line < lines; line++) {
       const head = Math.floor(line / groups) % heads;
       largest[head] = Math.max(largest[head] as number, values[4 * line] as number);
+      ends.low = Math.min(ends.low, values[4 * line + 1] as number);
+      ends.high = Math.max(ends.high, values[4 * line + 2] as number);
       squares += values[4 * line + 3] as number;
     }
     count += chunk.images * heads * rows * columns;
   }
-  return { largest, squares, count };
+  return { largest, ends, squares, count };
 }
 
 /** Largest magnitude of each of `groups` equal runs of `values`. */

@@ -6,6 +6,7 @@ import {
   type UniformQuantizer,
 } from '../quantize/quantizer.ts';
 import { tieGelu } from '../kernels/quantizeTwinGelu.ts';
+import { codeRange, scaleOf } from '../quantize/codeRange.ts';
 import { largestLevel } from '../quantize/levels.ts';
 import type { ScoreGroups } from './layerScorer.ts';
 import { levelSpace, type LevelSpace } from './levelSearch.ts';
@@ -26,6 +27,8 @@ export interface LayerPlan {
 /** Largest magnitudes of both operands, per group of their initial quantizers. */
 export interface LayerRanges {
   readonly a: readonly number[];
+  /** Smallest and largest value of the left operand. */
+  readonly aEnds: { readonly low: number; readonly high: number };
   readonly b: readonly number[];
   /** Root mean square of the output's gradient; 1 with metrics that do not use it. */
   readonly gradientRms: number;
@@ -55,15 +58,17 @@ const FAMILIES = ['uniform', 'twin', 'log2', 'adaptive-log'] as const;
 /** The families that the options allow; `depth` bounds twin shifts and levels. */
 export function leftFamilies(plan: LayerPlan, ranges: LayerRanges, options: LayerOptions, depth: number): LeftFamily[] {
   if (plan.operand === 'pixels') return [{ by: 'nothing', initial: { type: 'pixels', bits: 8 } }];
-  if (plan.operand === 'plain') return [scaledFamily(plan, ranges, uniformOf(plan))];
+  if (plan.operand === 'plain') return [uniformFamily(plan, ranges, options)];
   const operand = plan.operand === 'post-softmax' ? 'softmax' : 'gelu';
   const wanted = options[operand];
   return (wanted === 'best' ? FAMILIES : [wanted]).map((family) => {
     switch (family) {
       case 'uniform':
-        return scaledFamily(plan, ranges, uniformOf(plan));
+        return uniformFamily(plan, ranges, options);
       case 'twin':
-        return operand === 'softmax' ? twinSoftmaxFamily(plan, options, depth) : twinGeluFamily(plan, ranges, depth);
+        return operand === 'softmax'
+          ? twinSoftmaxFamily(plan, options, depth)
+          : twinGeluFamily(plan, ranges, options, depth);
       case 'log2':
       case 'adaptive-log': {
         const kind = { operand, family, bits: plan.aBits } as const;
@@ -78,33 +83,68 @@ export function leftFamilies(plan: LayerPlan, ranges: LayerRanges, options: Laye
 
 type FromScales = (scales: readonly number[]) => ActivationQuantizer;
 
-function uniformOf({ kind, aBits: bits }: LayerPlan): FromScales {
-  return (scales) => ({ type: 'uniform', bits, granularity: kind === 'matmul' ? 'head' : 'tensor', scales });
+/** Uniform codes; with a zero point the ends of the values are drawn in together, so that it belongs to every candidate. */
+function uniformFamily(plan: LayerPlan, ranges: LayerRanges, options: LayerOptions): LeftFamily {
+  const bits = plan.aBits;
+  const restricted = restriction(options);
+  const granularity = scalesByHead(plan, options) ? 'head' : 'tensor';
+  const start = ranges.a.map((largest) => initialScale(largest, bits));
+  if (!hasZeroPoint(plan, options)) {
+    const fromScales: FromScales = (scales) => ({ type: 'uniform', bits, granularity, scales, ...restricted });
+    return scaledFamily(plan, options, start, fromScales);
+  }
+  const { scale, zero } = scaleOf(ranges.aEnds, codeRange(bits, restricted.restricted), false);
+  const fromScales: FromScales = (scales) => ({
+    ...{ type: 'uniform', bits, granularity, scales, ...restricted },
+    zeroPoint: zero,
+  });
+  return scaledFamily(plan, options, [scale], fromScales);
 }
 
-function scaledFamily(plan: LayerPlan, ranges: LayerRanges, fromScales: FromScales): LeftFamily {
-  const groups = ranges.a.length;
-  const start = ranges.a.map((largest) => initialScale(largest, plan.aBits));
+/** Whether codes of the left operand stand off zero by a zero point. */
+export function hasZeroPoint({ kind, operand }: LayerPlan, { activationOffset, gelu }: LayerOptions): boolean {
+  const uniform = operand === 'plain' || (operand === 'post-gelu' && gelu === 'uniform');
+  return activationOffset === 'zero-point' && kind === 'linear' && uniform;
+}
+
+/** Whether q, k, v have a scale for each head. */
+export function scalesByHead({ kind }: LayerPlan, { attentionGranularity }: LayerOptions): boolean {
+  return kind === 'matmul' && attentionGranularity === 'head';
+}
+
+/** What the option integerRange adds to a quantizer. */
+export function restriction({ integerRange }: LayerOptions): { readonly restricted?: true } {
+  return integerRange === 'restricted' ? { restricted: true } : {};
+}
+
+function scaledFamily(
+  plan: LayerPlan,
+  options: LayerOptions,
+  start: readonly number[],
+  fromScales: FromScales,
+): LeftFamily {
+  const groups = start.length;
   const quantizer = (factors: Float64Array) =>
     fromScales(start.map((scale, g) => Math.fround(scale * (factors[g] as number))));
   return {
     by: 'factors',
     groups,
-    scoreGroups: leftScoreGroups(plan),
+    scoreGroups: leftScoreGroups(plan, options),
     initial: quantizer(new Float64Array(groups).fill(1)),
     quantizer,
   };
 }
 
 /** Whose scores decide a left operand. */
-export function leftScoreGroups({ kind }: LayerPlan): ScoreGroups {
-  return kind === 'matmul' ? { by: 'heads' } : { by: 'columns', parts: 1 };
+export function leftScoreGroups(plan: LayerPlan, options: LayerOptions): ScoreGroups {
+  return scalesByHead(plan, options) ? { by: 'heads' } : { by: 'columns', parts: 1 };
 }
 
-function twinGeluFamily(plan: LayerPlan, ranges: LayerRanges, depth: number): LeftFamily {
+function twinGeluFamily(plan: LayerPlan, ranges: LayerRanges, options: LayerOptions, depth: number): LeftFamily {
   const bits = plan.aBits;
   const limit = maxTwinShift(bits, plan.bBits, depth);
-  return scaledFamily(plan, ranges, ([scaleR2]) => {
+  const start = ranges.a.map((largest) => initialScale(largest, bits));
+  return scaledFamily(plan, options, start, ([scaleR2]) => {
     const scale = scaleR2 as number;
     return { type: 'twin-gelu', bits, scaleR2: scale, shift: tieGelu(scale, bits, limit).shift };
   });
@@ -140,13 +180,16 @@ export function rightOperand(
 ): SearchedOperand<UniformQuantizer> {
   const groups = ranges.b.length;
   const start = ranges.b.map((largest) => initialScale(largest, plan.bBits));
-  const granularity = plan.kind === 'matmul' ? 'head' : options.weightGranularity;
+  const granularity =
+    plan.kind === 'linear' ? options.weightGranularity : scalesByHead(plan, options) ? 'head' : 'tensor';
+  if (granularity === 'block') throw new Error('blocks of a weight have no integer codes to search');
   const quantizer = (factors: Float64Array): UniformQuantizer => ({
     type: 'uniform',
     bits: plan.bBits,
     granularity,
     scales: start.map((scale, g) => Math.fround(scale * (factors[g] as number))),
+    ...restriction(options),
   });
-  const scoreGroups: ScoreGroups = plan.kind === 'matmul' ? { by: 'heads' } : { by: 'columns', parts: groups };
+  const scoreGroups: ScoreGroups = granularity === 'head' ? { by: 'heads' } : { by: 'columns', parts: groups };
   return { groups, scoreGroups, initial: quantizer(new Float64Array(groups).fill(1)), quantizer };
 }
