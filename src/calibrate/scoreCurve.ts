@@ -12,7 +12,6 @@ import { productShape } from '../quantize/productShape.ts';
 import { runLayer } from '../quantize/quantizedExecutor.ts';
 import type { ActivationQuantizer, UniformQuantizer } from '../quantize/quantizer.ts';
 import { CalibrationError } from './errors.ts';
-import { gradientSeed } from './gradientSeed.ts';
 import { chunksOf, imagesPerChunk, type CalibrationImage } from './imageChunks.ts';
 import { layerPlan, prepareLayer } from './layerPlan.ts';
 import {
@@ -31,6 +30,7 @@ import {
   type LayerPlan,
   type LayerRanges,
 } from './operands.ts';
+import { logitGradients } from './logitGradients.ts';
 import { METRICS, type Metric } from './options.ts';
 import { calibrationOptions } from './presets.ts';
 import { WorkMeter, type Control } from './progress.ts';
@@ -102,15 +102,8 @@ export async function scoreCurve(
   const inputs = await forwardUnits(walk, () => Promise.resolve());
   meter.advance('forward', units.length);
   const logits = inputs.pop() as Float32Array[];
-  let gradients: Float32Array[] | undefined = walk.chunks.map((chunk, c) =>
-    concatenate(
-      chunk.map(({ sha256, file }, i) => {
-        const classes = model.network.numClasses;
-        const own = (logits[c] as Float32Array).subarray(i * classes, (i + 1) * classes);
-        return gradientSeed('fisher', own, { seed: input.seed, imageSha256: sha256, file });
-      }),
-    ),
-  );
+  const seeding = { gradientSeed: 'fisher', gradientDraws: 1, seed: input.seed } as const;
+  let gradients: Float32Array[] | undefined = logitGradients(walk.chunks, logits, seeding);
   const nothing = () => undefined;
   for (let index = units.length - 1; index > at; index--) {
     const own = inputs[index] as Float32Array[];

@@ -3,6 +3,7 @@ import { forwardUnit, type ExecutionContext, type Tensors } from '../model/execu
 import type { Unit } from '../model/graph.ts';
 import type { Model } from '../model/load.ts';
 import { captureUnit, type UnitCapture } from './captureUnit.ts';
+import { averagePerturbation } from './perturbation.ts';
 import { chunkPatches, chunkPixelCodes, type ImageChunk } from './imageChunks.ts';
 
 /** What a walk over the units needs. */
@@ -52,8 +53,10 @@ export async function forwardUnits({ context, model, chunks }: Walk, observe: Ob
  * Recomputes one unit with capture, back-propagates through it and hands its captured layers to `visit`. Everything is freed
  * afterwards.
  *
- * @param gradients of the unit's output, f32 `[chunks]`; undefined when nothing needs them
- * @returns gradients of the unit's input, f32 `[chunks]`; undefined for the first unit, and without `gradients`
+ * @param gradients of the unit's output, f32 `[chunks]` of `[draws][images][elements]`; undefined when nothing needs them
+ * @param averaged the gradients of the layers are the roots of their mean magnitudes over all images: for `perturbationGradients`
+ * @returns gradients of the unit's input, f32 `[chunks]` of `[draws][images][elements]`; undefined for the first unit, and
+ *   without `gradients`
  */
 export async function visitUnit(
   { context, model, chunks }: Walk,
@@ -62,12 +65,13 @@ export async function visitUnit(
   gradients: readonly Float32Array[] | undefined,
   onCapture: (images: number) => void,
   visit: (captures: readonly UnitCapture[]) => Promise<void>,
+  averaged = false,
 ): Promise<Float32Array[] | undefined> {
   const { device, pool, parameters } = context;
   const isFirst = unit === model.network.units[0];
   const scope = pool.scope();
   try {
-    const captures: UnitCapture[] = [];
+    let captures: UnitCapture[] = [];
     for (const [c, chunk] of chunks.entries()) {
       const input = {
         images: chunk.length,
@@ -78,12 +82,17 @@ export async function visitUnit(
       captures.push(await captureUnit(context, unit, input, scope));
       onCapture(chunk.length);
     }
+    if (averaged) captures = await averagePerturbation(context, unit, captures, scope);
     await device.queue.onSubmittedWorkDone();
     await visit(captures);
     if (isFirst || !gradients) return undefined;
     const inputGradients: Float32Array[] = [];
     for (const [c, { inputGradient }] of captures.entries()) {
-      inputGradients.push(await readF32(device, inputGradient as GPUBuffer, (inputs[c] as Float32Array).length));
+      const elements = (chunks[c] as ImageChunk).length * (unit.elements[unit.output] as number);
+      const draws = (gradients[c] as Float32Array).length / elements;
+      inputGradients.push(
+        await readF32(device, inputGradient as GPUBuffer, draws * (inputs[c] as Float32Array).length),
+      );
     }
     return inputGradients;
   } finally {

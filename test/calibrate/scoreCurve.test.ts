@@ -3,7 +3,7 @@ import { CalibrationError } from '../../src/calibrate/errors.ts';
 import { gradientSeed } from '../../src/calibrate/gradientSeed.ts';
 import type { CalibrationImage } from '../../src/calibrate/imageChunks.ts';
 import { METRICS } from '../../src/calibrate/options.ts';
-import { curveLayers, scoreCurve } from '../../src/calibrate/scoreCurve.ts';
+import { scoreCurve } from '../../src/calibrate/scoreCurve.ts';
 import type { Model } from '../../src/model/load.ts';
 import { cosineSimilarity, pearsonCorrelation } from '../../src/reference/scoreCosine.ts';
 import { elementScore } from '../../src/reference/scoreElementwise.ts';
