@@ -44,12 +44,15 @@ const FINE = 4;
 const VERIFIED = 4;
 
 /** Shares of the codes after GELU that are negative, and AdaLog's q about the best of each width; wider apart where less is at stake. */
-const NEGATIVE_SHARES = [1 / 8, 3 / 16, 1 / 4, 5 / 16, 3 / 8];
+const NEGATIVE_SHARES = [1 / 8, 3 / 16, 1 / 4, 5 / 16, 3 / 8, 7 / 16];
 const ADAPTIVE_CENTRES: Readonly<Record<number, number>> = { 2: 56, 3: 37, 4: 20, 5: 10, 6: 6, 7: 3, 8: 2 };
 const ADAPTIVE_RATIOS = [0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.15, 1.3, 1.5, 1.85];
 
-/** Smallest represented maximum after softmax, relative to the largest probability. */
-const SOFTMAX_ALPHA = 1 / 16;
+/**
+ * Smallest represented maxima, relative to the largest value. What clipping a massive outlier after GELU costs is more than its
+ * score says, and levels have no need of it.
+ */
+const SMALLEST = { softmax: 1 / 16, gelu: 0.4 };
 
 /** The levels of a family after softmax or GELU. `log2` has whole and half octaves, `adaptive-log` AdaLog's bases. */
 export function levelSpace(
@@ -67,7 +70,7 @@ export function levelSpace(
     bases: family === 'log2' ? [0.5, 1] : [...new Set(adaptive)],
     negatives: operand === 'gelu' ? [...new Set(shares)] : [0],
     range: Math.max(range, 2 ** -100),
-    alpha: operand === 'gelu' ? Math.min(1, Math.max(alpha, 2 ** -10)) : SOFTMAX_ALPHA,
+    alpha: operand === 'gelu' ? Math.min(1, Math.max(alpha, SMALLEST.gelu)) : SMALLEST.softmax,
     limit,
   };
 }
@@ -98,6 +101,7 @@ export async function searchLevels(
   near: boolean,
 ): Promise<LevelChoice> {
   const score = async (evaluate: EvaluateLevels, points: readonly LevelPoint[]): Promise<LevelChoice[]> => {
+    if (points.length === 0) return [];
     const scores = await evaluate(points.map((point) => levelsAt(space, point)));
     return points.map((point, i) => ({ point, score: scores[i] as number }));
   };

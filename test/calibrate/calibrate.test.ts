@@ -52,17 +52,19 @@ describe('the same inputs give the same recipe, byte for byte', () => {
 });
 
 /** The score that a recipe states, against sums in double from the definitions of its quantizers. */
-test.each(['default', 'paper'] as const)(
-  '%s: every layer states the error that its quantizers make',
-  async (preset) => {
-    const few = images.slice(0, 2);
-    const options = { ...calibrationOptions(preset, { activationBits: 6, weightBits: 4 }), candidates: 8, rounds: 1 };
-    const { recipe } = await calibrate(shared.gpu, model, few, options);
-    for (const { layer, expected } of await doubleScores(recipe, few)) {
-      expect(layer.score / expected, `${layer.name}: ${layer.score} against ${expected}`).toBeCloseTo(1, 3);
-    }
-  },
-);
+test.each([
+  ['default', 'twin'],
+  ['paper', 'twin'],
+  ['default', 'adaptive-log'],
+] as const)('%s, %s: every layer states the error that its quantizers make', async (preset, shaped) => {
+  const few = images.slice(0, 2);
+  const widths = { activationBits: 6, weightBits: 4, softmax: shaped, gelu: shaped };
+  const options = { ...calibrationOptions(preset, widths), candidates: 8, rounds: 1 };
+  const { recipe } = await calibrate(shared.gpu, model, few, options);
+  for (const { layer, expected } of await doubleScores(recipe, few)) {
+    expect(layer.score / expected, `${layer.name}: ${layer.score} against ${expected}`).toBeCloseTo(1, 3);
+  }
+});
 
 async function doubleScores(recipe: Recipe, few: readonly CalibrationImage[]) {
   const { config, network } = model;

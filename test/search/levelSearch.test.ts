@@ -46,9 +46,11 @@ test.each([
     const [full, screen] = [errors(values), errors(values)];
     const both = { full: full.evaluate, screen: screen.evaluate };
     const first = await searchLevels(space, both, 'coarse-to-fine', middle(space), false);
-    const again = await searchLevels(space, both, 'coarse-to-fine', first.point, true);
-    expect(again.score).toBeLessThanOrEqual(first.score);
-    expect(again.score).toBeLessThan(1.02 * best.score);
+    const second = await searchLevels(space, both, 'coarse-to-fine', first.point, true);
+    const third = await searchLevels(space, both, 'coarse-to-fine', second.point, true);
+    expect(second.score).toBeLessThanOrEqual(first.score);
+    expect(third.score).toBeLessThanOrEqual(second.score);
+    expect(third.score).toBeLessThan(1.02 * best.score);
   },
 );
 
