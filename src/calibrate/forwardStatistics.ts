@@ -80,8 +80,9 @@ export async function observeUnit(
 
 /** The rows of a sample, once all images were seen: those spread evenly over the images, and the row of the largest magnitude. */
 export function inputRows({ use, chosen, rows, extreme }: UseSample): InputRows {
-  const all = extreme && !chosen.includes(extreme.row) ? [...rows, extreme.values] : rows;
-  return { columns: use.columns, values: concatenate(all) };
+  const { columns } = use;
+  if (!extreme || chosen.includes(extreme.row)) return { columns, values: concatenate(rows), numbers: chosen };
+  return { columns, values: concatenate([...rows, extreme.values]), numbers: [...chosen, extreme.row] };
 }
 
 /** Keeps of `count` rows from `first` on those that are chosen, and the largest if it is larger than those before. */

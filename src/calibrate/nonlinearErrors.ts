@@ -1,28 +1,36 @@
+import type { Dyadic } from '../kernels/dyadic.ts';
+import type { GeluRescale } from '../kernels/geluConstants.ts';
 import { layerNormConstants } from '../kernels/layerNormConstants.ts';
 import { twinThreshold } from '../kernels/softmaxConstants.ts';
 import type { GeluOperation, LayerNormOperation, SoftmaxOperation } from '../model/graph.ts';
 import type { Model } from '../model/load.ts';
-import { geluForm, layerNormForm, RANGE_MARGIN, softmaxForm, stepFor } from '../quantize/nonlinear.ts';
 import {
-  steps,
-  type ActivationQuantizer,
-  type TwinGeluQuantizer,
-  type TwinSoftmaxQuantizer,
-  type UniformQuantizer,
-} from '../quantize/quantizer.ts';
-import { decodeCode, unpackRowMajor } from '../reference/codes.ts';
+  geluForm,
+  layerNormForm,
+  probabilityRescales,
+  RANGE_MARGIN,
+  softmaxForm,
+  stepFor,
+  type GeluQuantizer,
+  type SoftmaxQuantizer,
+} from '../quantize/nonlinear.ts';
+import { steps, type ActivationQuantizer, type LevelsQuantizer, type UniformQuantizer } from '../quantize/quantizer.ts';
+import { decodeCode } from '../reference/codes.ts';
 import { erfReference } from '../reference/geluF32.ts';
-import { twinSoftmaxCode } from '../reference/intExp.ts';
-import { intGeluReference } from '../reference/intGelu.ts';
+import { twinGeluCode, twinSoftmaxCode } from '../reference/intExp.ts';
+import { intGelu } from '../reference/intGelu.ts';
 import { intLayerNormReference } from '../reference/intLayerNorm.ts';
 import { intSoftmaxRow } from '../reference/intSoftmax.ts';
-import { shiftGeluReference } from '../reference/shiftGelu.ts';
+import { nearestCode, type NonlinearCodes } from '../reference/levels.ts';
+import { shiftGeluRow } from '../reference/shiftGelu.ts';
 import type { NonlinearMethod } from './recipe.ts';
 
 /** Input rows of a nonlinear operation, f32 `[rows][columns]`. */
 export interface InputRows {
   readonly columns: number;
   readonly values: Float32Array;
+  /** Which rows they are, counted over all images; by default the first. */
+  readonly numbers?: readonly number[];
 }
 
 export interface NonlinearProblem {
@@ -30,7 +38,7 @@ export interface NonlinearProblem {
   readonly input: InputRows;
   /** Largest magnitude that the input may take: of softmax times its scale. */
   readonly range: number;
-  /** Of the codes that the operation writes; twin after softmax and GELU, one scale after LayerNorm. */
+  /** Of the codes that the operation writes, one that `hasIntegerForm` admits. */
   readonly quantizer: ActivationQuantizer;
 }
 
@@ -99,9 +107,9 @@ function valuesOf(
   try {
     switch (problem.operation.kind) {
       case 'softmax':
-        return softmaxValues(problem, problem.operation, problem.quantizer as TwinSoftmaxQuantizer, method);
+        return softmaxValues(problem, problem.operation, problem.quantizer as SoftmaxQuantizer, method);
       case 'gelu':
-        return geluValues(problem, problem.quantizer as TwinGeluQuantizer, method);
+        return geluValues(problem, problem.quantizer as GeluQuantizer, method);
       case 'layerNorm':
         return normValues(
           problem,
@@ -120,34 +128,58 @@ function valuesOf(
 function softmaxValues(
   { input, range }: NonlinearProblem,
   operation: SoftmaxOperation,
-  quantizer: TwinSoftmaxQuantizer,
+  quantizer: SoftmaxQuantizer,
   method: NonlinearMethod,
 ): Float64Array {
-  const { bits, shift, boundary } = quantizer;
-  const { logitBits, scale, constants } = softmaxForm(method, range, input.columns);
+  const { columns, numbers } = input;
+  const { logitBits, scale, constants } = softmaxForm(method, range, columns);
   const logits = codesOf(input.values, scale / operation.scale, logitBits);
-  const threshold = twinThreshold(shift, bits, boundary);
-  const step = steps(quantizer)[0] as number;
-  return byRow(logits, input.columns, (row) =>
-    Float64Array.from(intSoftmaxRow(row, constants), (probability) => {
-      const code = twinSoftmaxCode(probability, bits, shift, threshold);
-      return step * decodeCode(code, { kind: 'twin-softmax', bits, shift });
-    }),
-  );
+  const heads = steps(quantizer).length;
+  const rescales = probabilityRescales(quantizer, heads);
+  return byRow(logits, columns, (row, i) => {
+    const head = Math.floor((((numbers?.[i] ?? i) % operation.rows) * heads) / operation.rows);
+    const step = steps(quantizer)[head] as number;
+    const probabilities = intSoftmaxRow(row, constants);
+    return probabilities.map((p) => step * softmaxInteger(p, quantizer, rescales?.[head]));
+  });
 }
 
-function geluValues({ input, range }: NonlinearProblem, quantizer: TwinGeluQuantizer, method: NonlinearMethod) {
+/** The integer of the code of a probability in units of 2^-24. */
+function softmaxInteger(probability: number, quantizer: SoftmaxQuantizer, rescale: Dyadic | undefined): number {
+  if (quantizer.type !== 'twin-softmax') {
+    return nearestCode(probability, rescale as Dyadic, nonlinearCodesOf(quantizer), quantizer.bits);
+  }
+  const { bits, shift, boundary } = quantizer;
+  const code = twinSoftmaxCode(probability, bits, shift, twinThreshold(shift, bits, boundary));
+  return decodeCode(code, { kind: 'twin-softmax', bits, shift });
+}
+
+function geluValues({ input, range }: NonlinearProblem, quantizer: GeluQuantizer, method: NonlinearMethod) {
   const { columns } = input;
-  const { bits, shift } = quantizer;
   const { inputBits, scale, constants } = geluForm(method, range, quantizer);
-  const codes = codesOf(input.values, scale, inputBits);
-  const packed =
-    constants.method === 'shift'
-      ? shiftGeluReference(codes, { ...constants, columns, bits, shift })
-      : intGeluReference(codes, { columns, bits, shift, constants });
+  const inputs = codesOf(input.values, scale, inputBits);
   const step = steps(quantizer)[0] as number;
-  const bytes = unpackRowMajor(packed, codes.length / columns, columns);
-  return Float64Array.from(bytes, (byte) => step * decodeCode(byte & 0xff, { kind: 'twin-gelu', bits, shift }));
+  const results =
+    constants.method === 'shift'
+      ? byRow(inputs, columns, (row) => shiftGeluRow(Array.from(row), constants.unit))
+      : inputs.map((x) => intGelu(x, constants as Parameters<typeof intGelu>[1]));
+  const rescale = constants as GeluRescale;
+  return results.map((y) => step * geluInteger(y, quantizer, rescale));
+}
+
+/** The integer of the code of a result of GELU. */
+function geluInteger(y: number, quantizer: GeluQuantizer, { multiplier, multiplierShift }: GeluRescale): number {
+  const { bits } = quantizer;
+  if (quantizer.type !== 'twin-gelu') {
+    return nearestCode(y, { multiplier, shift: multiplierShift }, nonlinearCodesOf(quantizer), bits);
+  }
+  const { shift } = quantizer;
+  const code = twinGeluCode(y, { bits, shift, multiplier, multiplierShift });
+  return decodeCode(code, { kind: 'twin-gelu', bits, shift });
+}
+
+function nonlinearCodesOf(quantizer: UniformQuantizer | LevelsQuantizer): NonlinearCodes {
+  return quantizer.type === 'levels' ? { kind: 'levels', levels: quantizer.levels } : { kind: 'uniform' };
 }
 
 function normValues(
@@ -185,11 +217,11 @@ function gainOf({ name }: LayerNormOperation, parameters: Model['parameters']) {
 function byRow(
   values: ArrayLike<number>,
   columns: number,
-  map: (row: Float64Array) => ArrayLike<number>,
+  map: (row: Float64Array, index: number) => ArrayLike<number>,
 ): Float64Array {
   const rows = Float64Array.from(values);
   for (let first = 0; first < rows.length; first += columns) {
-    rows.set(map(rows.subarray(first, first + columns)), first);
+    rows.set(map(rows.subarray(first, first + columns), first / columns), first);
   }
   return rows;
 }

@@ -1,5 +1,6 @@
 import type { GeluOperation, LayerNormOperation, Network, SoftmaxOperation, Unit } from '../model/graph.ts';
 import { isSearched, type SearchedOperation } from '../model/graph.ts';
+import { isGeluQuantizer, isSoftmaxQuantizer } from '../quantize/nonlinear.ts';
 import type { ActivationQuantizer } from '../quantize/quantizer.ts';
 
 /** A nonlinear operation whose integers are codes of the searched product that reads it. */
@@ -37,13 +38,13 @@ export function wholeTensor(unit: Unit, tensor: string): string {
   return selection?.kind === 'selectRow' ? wholeTensor(unit, selection.input) : tensor;
 }
 
-/** Whether integer inference has codes for this operation: twin ranges after softmax and GELU, one scale after LayerNorm. */
+/** Whether integer inference has codes for this operation: most after softmax and GELU, one scale after LayerNorm. */
 export function hasIntegerForm({ operation }: NonlinearUse, quantizer: ActivationQuantizer): boolean {
   switch (operation.kind) {
     case 'softmax':
-      return quantizer.type === 'twin-softmax';
+      return isSoftmaxQuantizer(quantizer);
     case 'gelu':
-      return quantizer.type === 'twin-gelu';
+      return isGeluQuantizer(quantizer);
     case 'layerNorm':
       return quantizer.type === 'uniform' && quantizer.scales.length === 1;
   }

@@ -11,7 +11,7 @@ import type {
   TokensOperation,
   Unit,
 } from '../model/graph.ts';
-import { layerNormForm, softmaxForm } from '../quantize/nonlinear.ts';
+import { isSoftmaxQuantizer, layerNormForm, probabilityRescales, softmaxForm } from '../quantize/nonlinear.ts';
 import { steps } from '../quantize/quantizer.ts';
 import type { Step } from './dataflow.ts';
 import { ExportError, forLayer } from './errors.ts';
@@ -134,17 +134,18 @@ function addSoftmax(draft: ProgramDraft, unit: Unit, operation: SoftmaxOperation
   const input = draft.flow.name(unit, operation.input);
   const output = draft.flow.name(unit, operation.output);
   const { heads, rows, scales } = draft.tensor(input);
-  const quantizer = draft.layer((draft.reader(output).operation as MatmulOperation).name).a;
-  if (quantizer.type !== 'twin-softmax') {
-    throw new ExportError(
-      `${name}: integer inference needs twin ranges after softmax, the recipe has none (${quantizer.type})`,
-    );
+  const { name: reader } = draft.reader(output).operation as MatmulOperation;
+  const quantizer = draft.layer(reader).a;
+  if (!isSoftmaxQuantizer(quantizer)) {
+    throw new ExportError(`${name}: integer inference has no ${quantizer.type} codes of ${reader} after softmax`);
   }
   const method = methodOf(draft.recipe.integer, 'softmax', name, draft.nonlinear);
   const { logitBits, scale, constants } = forLayer(name, () => softmaxForm(method, draft.range(input), columns));
   draft.add(output, { layout: 'left', heads, rows, columns, scales: steps(quantizer), codes: codesOf(quantizer) });
-  const rescales = forLayer(name, () => scales.map((size) => dyadic((size * factor) / scale, 'int16')));
-  draft.operations.push({ kind: 'softmax', name, input, output, factor, logitBits, rescales, constants });
+  const ratios = Array.from({ length: heads }, (_, head) => (groupValue(scales, head, heads) * factor) / scale);
+  const rescales = forLayer(name, () => ratios.map((ratio) => dyadic(ratio, 'int16')));
+  const codeRescales = forLayer(name, () => probabilityRescales(quantizer, heads));
+  draft.operations.push({ kind: 'softmax', name, input, output, factor, logitBits, rescales, codeRescales, constants });
 }
 
 function addGelu(draft: ProgramDraft, unit: Unit, operation: GeluOperation): void {

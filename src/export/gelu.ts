@@ -1,6 +1,5 @@
 import type { GeluOperation, LinearOperation, Unit } from '../model/graph.ts';
-import { geluForm, type GeluForm } from '../quantize/nonlinear.ts';
-import type { TwinGeluQuantizer } from '../quantize/quantizer.ts';
+import { geluForm, isGeluQuantizer, type GeluForm, type GeluQuantizer } from '../quantize/nonlinear.ts';
 import { ExportError, forLayer } from './errors.ts';
 import { methodOf } from './nonlinear.ts';
 import type { ProgramDraft } from './programDraft.ts';
@@ -12,11 +11,9 @@ export function geluFormOf(draft: ProgramDraft, unit: Unit, operation: GeluOpera
   return forLayer(operation.name, () => geluForm(method, range, geluQuantizer(draft, unit, operation)));
 }
 
-export function geluQuantizer(draft: ProgramDraft, unit: Unit, { name, output }: GeluOperation): TwinGeluQuantizer {
+export function geluQuantizer(draft: ProgramDraft, unit: Unit, { name, output }: GeluOperation): GeluQuantizer {
   const reader = draft.reader(draft.flow.name(unit, output)).operation as LinearOperation;
   const quantizer = draft.layer(reader.name).a;
-  if (quantizer.type === 'twin-gelu') return quantizer;
-  throw new ExportError(
-    `${name}: integer inference needs twin ranges after GELU, the recipe has none (${quantizer.type})`,
-  );
+  if (isGeluQuantizer(quantizer)) return quantizer;
+  throw new ExportError(`${name}: integer inference has no ${quantizer.type} codes of ${reader.name} after GELU`);
 }

@@ -2,10 +2,12 @@ import type { LayerRecipe, Recipe } from '../calibrate/recipe.ts';
 import type { LinearParameters, NormParameters, TokensParameters } from '../format/model.ts';
 import type { IntegerCodes, IntegerOperation, IntegerProgram, IntegerTensor } from '../format/program.ts';
 import type { Network, Unit } from '../model/graph.ts';
+import type { IntegerOperands } from '../quantize/floatQuantizer.ts';
 import { RANGE_MARGIN, stepFor } from '../quantize/nonlinear.ts';
 import { steps, twinShift, type ActivationQuantizer } from '../quantize/quantizer.ts';
 import { Dataflow, type Step } from './dataflow.ts';
 import { ExportError } from './errors.ts';
+import { integerLayer } from './integerLayer.ts';
 import type { NonlinearChoice } from './nonlinear.ts';
 
 export interface ProgramParts {
@@ -80,10 +82,11 @@ export class ProgramDraft {
     this.add(name, { layout: 'left', heads: 1, rows, columns, scales: [step], codes: codesOf(quantizer) });
   }
 
-  layer(name: string): LayerRecipe {
+  /** @throws ExportError naming the layer when it is missing, or its codes have no product of integers */
+  layer(name: string): LayerRecipe & IntegerOperands {
     const found = this.#layers.get(name);
     if (!found) throw new ExportError(`the recipe has no layer ${name}; quantize this model again`);
-    return found;
+    return integerLayer(found);
   }
 
   /** The only operation that reads `name`. */
@@ -110,9 +113,18 @@ export class ProgramDraft {
 }
 
 export function codesOf(quantizer: ActivationQuantizer): IntegerCodes {
-  const kind = quantizer.type === 'pixels' ? 'uniform' : quantizer.type;
-  const codes = { kind, bits: quantizer.bits, shift: twinShift(quantizer) };
-  return quantizer.type === 'twin-softmax' ? { ...codes, boundary: quantizer.boundary } : codes;
+  const codes = { bits: quantizer.bits, shift: twinShift(quantizer) };
+  switch (quantizer.type) {
+    case 'uniform':
+    case 'pixels':
+      return { ...codes, kind: 'uniform' };
+    case 'twin-softmax':
+      return { ...codes, kind: quantizer.type, boundary: quantizer.boundary };
+    case 'twin-gelu':
+      return { ...codes, kind: quantizer.type };
+    case 'levels':
+      return { ...codes, kind: `levels-${quantizer.operand}`, levels: quantizer.levels };
+  }
 }
 
 /** The value of element i when `count` elements fall into equal runs, one a value. */

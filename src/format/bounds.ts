@@ -1,11 +1,18 @@
 import type { IntegerCodes } from './program.ts';
 
 /** Least and largest integer that a code stands for (PTQ4ViT, section 3.2: R2 is aligned to R1 by a shift). */
-export function codeRange({ kind, bits, shift }: IntegerCodes): readonly [least: number, largest: number] {
+export function codeRange({ kind, bits, shift, levels }: IntegerCodes): readonly [least: number, largest: number] {
+  if (levels) return [levels[0] ?? 0, levels.at(-1) ?? 0];
   const flag = 2 ** (bits - 1);
   if (kind === 'uniform') return [-flag, flag - 1];
   const magnitude = flag - 1;
   return [kind === 'twin-gelu' ? -magnitude : 0, magnitude * 2 ** shift];
+}
+
+/** What the accumulator of a product of two activations can reach, whatever its operands, of `depth` codes of a and of b each. */
+export function largestProduct(a: IntegerCodes, b: IntegerCodes, depth: number): number {
+  const [least, largest] = codeRange(a);
+  return Math.max(-least, largest) * depth * 2 ** (b.bits - 1);
 }
 
 /**

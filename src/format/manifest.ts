@@ -5,7 +5,7 @@ import type { IntegerOperation, IntegerTensor } from './program.ts';
 /** The manifest of a model file: all of a model but its parameters, as JSON. docs/format.md says what each member means. */
 
 export const MODEL_FORMAT = 'twinshift-model';
-export const MODEL_VERSION = '1';
+export const MODEL_VERSION = '2';
 
 /** What `manifestText` needs of the parameters: the tensors that they are stored in stay out of the JSON. */
 export interface ManifestReferences {
@@ -59,6 +59,7 @@ function tensorEntry({ layout, heads, rows, columns, scales, codes }: IntegerTen
   const entry: unknown[] = [layout, heads, rows, columns, scales];
   if (codes) entry.push(codes.kind, codes.bits, codes.shift);
   if (codes?.boundary !== undefined) entry.push(codes.boundary);
+  if (codes?.levels) entry.push(codes.levels);
   return entry;
 }
 
@@ -95,7 +96,7 @@ function operationEntry(operation: IntegerOperation, { biasBits, tableNumber }: 
       return { kind, name, input, output, row: row ?? undefined, form, epsilon, floatEpsilon };
     }
     case 'softmax': {
-      const { input, output, factor, logitBits, rescales, constants } = operation;
+      const { input, output, factor, logitBits, rescales, codeRescales, constants } = operation;
       return {
         kind,
         name,
@@ -104,6 +105,7 @@ function operationEntry(operation: IntegerOperation, { biasBits, tableNumber }: 
         factor,
         logitBits,
         rescales: rescales.map(pair),
+        codeRescales: codeRescales?.map(pair),
         ...constantsEntry(constants, tableNumber),
       };
     }

@@ -39,14 +39,19 @@ export interface IntegerTensor {
 }
 
 export interface IntegerCodes {
-  readonly kind: CodeKind;
-  /** Flag included. */
+  readonly kind: CodeKind | LevelKind;
+  /** Flag included; of levels, of which there are at most 2^bits, as many as tell them apart. */
   readonly bits: number;
-  /** Twin shift; 0 for uniform codes. */
+  /** Twin shift; 0 for uniform codes, `PLANE_SHIFT` for levels. */
   readonly shift: number;
   /** Of `twin-softmax` codes: the rule by which a value takes its range. */
   readonly boundary?: TwinBoundary;
+  /** Of levels: the integers, ascending, in units of the scale. */
+  readonly levels?: readonly number[];
 }
+
+/** Any integers, in two planes of twin codes of 8 bits: `128 high + low` after softmax, `128 high - low` after GELU. */
+export type LevelKind = 'levels-softmax' | 'levels-gelu';
 
 /** `output = pixels - 128`, cut into patches: `[patches][3 patchSize^2]` in the order of a flattened weight. */
 export interface PatchesOperation {
@@ -111,7 +116,7 @@ export interface LayerNormOperation {
   readonly floatEpsilon: number;
 }
 
-/** Softmax of int32 accumulators, rescaled per head to logits, into twin codes. */
+/** Softmax of int32 accumulators, rescaled per head to logits, into twin codes, levels or uniform codes. */
 export interface SoftmaxOperation {
   readonly kind: 'softmax';
   readonly name: string;
@@ -123,10 +128,15 @@ export interface SoftmaxOperation {
   readonly logitBits: number;
   /** One a head. */
   readonly rescales: readonly Dyadic[];
+  /** From probabilities (2^-24) to uniform codes or eighths of a level's unit, one a head; none for twin codes. */
+  readonly codeRescales: readonly Dyadic[] | null;
   readonly constants: IntSoftmaxConstants;
 }
 
-/** GELU of uniform 8-bit codes or int16 into twin codes. */
+/**
+ * GELU of uniform 8-bit codes or int16 into twin codes, levels or uniform codes; `multiplier` and `multiplierShift` of the constants
+ * lead to R1, to eighths of a level's unit or to the codes.
+ */
 export interface GeluOperation {
   readonly kind: 'gelu';
   readonly name: string;

@@ -2,6 +2,7 @@ import { findDuplicateKey } from '../io/duplicateKey.ts';
 import { FormatError } from '../io/errors.ts';
 import { JsonReader } from '../io/jsonReader.ts';
 import type { Preprocessing } from '../io/preprocess.ts';
+import { LEVEL_LIMITS, PLANE_SHIFT, type LevelOperand } from '../kernels/quantizeLevels.ts';
 import type { ArchitectureSummary, Provenance } from './model.ts';
 import type { IntegerCodes, IntegerProgram, IntegerTensor } from './program.ts';
 import { isName, LARGEST_SIZE, MOST_ELEMENTS, readName } from './manifestFields.ts';
@@ -131,7 +132,9 @@ function readTensors(tensors: JsonReader): Record<string, IntegerTensor> {
   );
 }
 
-/** `[layout, heads, rows, columns, scales]` and for codes `kind, bits, shift` and for twin-softmax `boundary`. */
+/**
+ * `[layout, heads, rows, columns, scales]` and for codes `kind, bits, shift`, after them the `boundary` of twin-softmax or the levels.
+ */
 function readTensor(entry: JsonReader): IntegerTensor {
   const items = entry.items();
   const [layoutItem, headsItem, rowsItem, columnsItem, scalesItem] = items;
@@ -151,19 +154,33 @@ function readTensor(entry: JsonReader): IntegerTensor {
   return items.length === 5 ? tensor : entry.refuse(`5 items, because ${layout} holds no codes`);
 }
 
-function readCodes(entry: JsonReader, [kindItem, bitsItem, shiftItem, boundaryItem, more]: JsonReader[]): IntegerCodes {
+function readCodes(entry: JsonReader, [kindItem, bitsItem, shiftItem, lastItem, more]: JsonReader[]): IntegerCodes {
   if (!kindItem || !bitsItem || !shiftItem || more)
     return entry.refuse('a kind of codes, its bits and shift after the scales');
-  const kind = kindItem.word(['uniform', 'twin-softmax', 'twin-gelu']);
+  const kind = kindItem.word(['uniform', 'twin-softmax', 'twin-gelu', 'levels-softmax', 'levels-gelu']);
   const bits = bitsItem.integer(2, 8);
+  if (kind === 'levels-softmax' || kind === 'levels-gelu') {
+    const shift = shiftItem.integer(PLANE_SHIFT, PLANE_SHIFT);
+    if (!lastItem) return entry.refuse(`the levels of ${kind} codes`);
+    return { kind, bits, shift, levels: readLevels(lastItem, kind === 'levels-softmax' ? 'softmax' : 'gelu', bits) };
+  }
   const shift = shiftItem.integer(0, kind === 'uniform' ? 0 : 15);
   if (kind !== 'twin-softmax') {
-    return boundaryItem
-      ? boundaryItem.refuse(`nothing, because ${kind} codes have no boundary`)
-      : { kind, bits, shift };
+    return lastItem ? lastItem.refuse(`nothing, because ${kind} codes have no boundary`) : { kind, bits, shift };
   }
-  if (!boundaryItem) return entry.refuse('the boundary of twin-softmax codes');
-  return { kind, bits, shift, boundary: boundaryItem.word(['nearest', 'published']) };
+  if (!lastItem) return entry.refuse('the boundary of twin-softmax codes');
+  return { kind, bits, shift, boundary: lastItem.word(['nearest', 'published']) };
+}
+
+/** Ascending integers that two planes hold, at most 2^bits. */
+function readLevels(item: JsonReader, operand: LevelOperand, bits: number): number[] {
+  const { low, high } = LEVEL_LIMITS[operand];
+  const items = item.items();
+  if (items.length < 1 || items.length > 2 ** bits) item.refuse(`1..${2 ** bits} levels, not ${items.length}`);
+  const levels = items.map((level) => level.integer(low, high));
+  const fallen = levels.findIndex((level, i) => i > 0 && level <= (levels[i - 1] as number));
+  if (fallen > 0) items[fallen]?.refuse(`an integer above ${levels[fallen - 1]}, the level before it`);
+  return levels;
 }
 
 function readBiasBits(bits: JsonReader): number {

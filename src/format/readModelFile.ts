@@ -48,7 +48,10 @@ function readMetadata(
   }
   const [other] = Object.keys(others);
   if (manifest === undefined || other !== undefined) {
-    const fault = manifest === undefined ? 'holds no manifest' : `holds ${shown(other)}, which version 1 does not know`;
+    const fault =
+      manifest === undefined
+        ? 'holds no manifest'
+        : `holds ${shown(other)}, which version ${MODEL_VERSION} does not know`;
     throw new FormatError(`${file}: the metadata ${fault}. Export the model again.`);
   }
   return manifest;

@@ -46,7 +46,7 @@ export function readOperation(entry: JsonReader, tables: readonly Uint32Array[])
         a: tensor('a'),
         b: tensor('b'),
         output: tensor('output'),
-        rescales: entry.field('rescales').value === undefined ? null : readDyadics(entry.field('rescales')),
+        rescales: readOptionalDyadics(entry.field('rescales')),
       };
     case 'tokens':
       only('input', 'output', 'prefixRows');
@@ -65,7 +65,7 @@ export function readOperation(entry: JsonReader, tables: readonly Uint32Array[])
       };
     case 'softmax': {
       const constants = readSoftmaxConstants(entry, tables);
-      only('input', 'output', 'factor', 'logitBits', 'rescales', ...Object.keys(constants));
+      only('input', 'output', 'factor', 'logitBits', 'rescales', 'codeRescales', ...Object.keys(constants));
       return {
         kind,
         name,
@@ -74,6 +74,7 @@ export function readOperation(entry: JsonReader, tables: readonly Uint32Array[])
         factor: entry.field('factor').positive(),
         logitBits: entry.field('logitBits').integer(8, 16),
         rescales: readDyadics(entry.field('rescales')),
+        codeRescales: readOptionalDyadics(entry.field('codeRescales')),
         constants,
       };
     }
@@ -98,6 +99,10 @@ function readResidual(entry: JsonReader): ({ readonly tensor: string } & Dyadic)
   const [tensor, multiplier, shift, more] = entry.items();
   if (!tensor || !multiplier || !shift || more) return entry.refuse('[tensor, multiplier, shift]');
   return { tensor: readName(tensor), ...readDyadic(multiplier, shift) };
+}
+
+function readOptionalDyadics(entry: JsonReader): Dyadic[] | null {
+  return entry.value === undefined ? null : readDyadics(entry);
 }
 
 function readDyadics(entry: JsonReader): Dyadic[] {

@@ -1,9 +1,9 @@
 import { FormatError } from '../io/errors.ts';
-import { accumulatorBound } from '../kernels/codes.ts';
 import { dyadicFault, type Dyadic, type DyadicForm } from '../kernels/dyadic.ts';
 import { checkGeluConstants } from '../kernels/geluConstants.ts';
 import { MOST_NORM_FEATURES } from '../kernels/layerNormConstants.ts';
 import { checkSoftmaxConstants } from '../kernels/softmaxConstants.ts';
+import { largestProduct } from './bounds.ts';
 import type {
   GeluOperation,
   IntegerCodes,
@@ -70,7 +70,7 @@ const shown = ({ layout, heads, rows, columns }: IntegerTensor) => `${layout} [$
 function expected(
   name: string,
   wanted: Partial<Pick<IntegerTensor, 'layout' | 'heads' | 'rows' | 'columns'>> & {
-    readonly kind?: IntegerCodes['kind'];
+    readonly kind?: IntegerCodes['kind'] | readonly IntegerCodes['kind'][];
   },
   { tensor, refuse }: Check,
 ): IntegerTensor {
@@ -78,8 +78,9 @@ function expected(
   const { layout = found.layout, heads = found.heads, rows = found.rows, columns = found.columns, kind } = wanted;
   const target = { ...found, layout, heads, rows, columns };
   if (shown(found) !== shown(target)) refuse(`"${name}" is ${shown(found)}, wanted ${shown(target)}`);
-  if (kind !== undefined && found.codes?.kind !== kind) {
-    refuse(`"${name}" holds ${found.codes?.kind ?? 'no'} codes, wanted ${kind}`);
+  const kinds = kind === undefined ? undefined : [kind].flat();
+  if (kinds && !(found.codes && kinds.includes(found.codes.kind))) {
+    refuse(`"${name}" holds ${found.codes?.kind ?? 'no'} codes, wanted ${kinds.join(' or ')}`);
   }
   return found;
 }
@@ -153,7 +154,7 @@ function validateProduct({ a, b, output, rescales }: ProductOperation, check: Ch
   }
   if (rescales && form !== 'int32') checkDyadics(rescales, heads, rescaleForm(form), check);
   if (!left.codes || !right.codes) return;
-  const bound = accumulatorBound({ ...left.codes, depth, bBits: right.codes.bits });
+  const bound = largestProduct(left.codes, right.codes, depth);
   if (bound >= 2 ** 31) {
     check.refuse(
       `shift ${left.codes.shift} at depth ${depth} can reach ${bound} in a 32-bit accumulator, wanted below 2^31`,
@@ -179,10 +180,16 @@ function validateLayerNorm(operation: LayerNormOperation, check: Check): void {
   expected(output, { layout: 'left', heads: 1, rows: row === null ? rows : 1, columns, kind: 'uniform' }, check);
 }
 
-function validateSoftmax({ input, output, rescales, constants }: SoftmaxOperation, check: Check): void {
+function validateSoftmax(operation: SoftmaxOperation, check: Check): void {
+  const { input, output, rescales, codeRescales, constants } = operation;
   const { heads, rows, columns } = expected(input, { layout: 'int32' }, check);
-  expected(output, { layout: 'left', heads, rows, columns, kind: 'twin-softmax' }, check);
+  const kind = ['twin-softmax', 'levels-softmax', 'uniform'] as const;
+  const { codes } = expected(output, { layout: 'left', heads, rows, columns, kind }, check);
   checkDyadics(rescales, heads, 'int16', check);
+  if ((codeRescales === null) !== (codes?.kind === 'twin-softmax')) {
+    check.refuse(`an output of ${codes?.kind} codes ${codeRescales ? 'takes no' : 'needs'} codeRescales`);
+  }
+  if (codeRescales) checkDyadics(codeRescales, heads, 'int16', check);
   refusing(check, () => checkSoftmaxConstants(constants, columns));
 }
 
@@ -192,13 +199,15 @@ function validateGelu({ input, output, constants }: GeluOperation, check: Check)
     const found = codes ? `${codes.kind} codes of ${codes.bits} bits in ` : '';
     check.refuse(`"${input}" is ${found}${layout}, wanted int16 or uniform codes of 8 bits in left`);
   }
-  const { codes: twin } = expected(output, { layout: 'left', heads, rows, columns, kind: 'twin-gelu' }, check);
-  if (!twin) return;
-  refusing(check, () => checkGeluConstants(constants, layout === 'int16' ? 16 : 8, twin.shift));
+  const kind = constants.method === 'lut-codes' ? 'twin-gelu' : (['twin-gelu', 'levels-gelu', 'uniform'] as const);
+  const { codes: target } = expected(output, { layout: 'left', heads, rows, columns, kind }, check);
+  if (!target) return;
+  refusing(check, () => checkGeluConstants(constants, layout === 'int16' ? 16 : 8, target.shift));
   if (constants.method === 'lut-codes') {
     const bytes = new Uint8Array(constants.table.buffer, constants.table.byteOffset, constants.table.byteLength);
-    const at = bytes.findIndex((byte) => byte >= 2 ** twin.bits);
-    if (at >= 0) check.refuse(`code ${at} of its table is ${bytes[at]}, outside the ${twin.bits} bits of "${output}"`);
+    const at = bytes.findIndex((byte) => byte >= 2 ** target.bits);
+    if (at >= 0)
+      check.refuse(`code ${at} of its table is ${bytes[at]}, outside the ${target.bits} bits of "${output}"`);
   }
 }
 

@@ -1,21 +1,20 @@
 import type { IntegerModel, LinearParameters, NormParameters, TokensParameters } from '../format/model.ts';
-import type { IntegerOperation, IntegerTensor } from '../format/program.ts';
+import type { GeluOperation, IntegerOperation, IntegerTensor, SoftmaxOperation } from '../format/program.ts';
 import type { NumericArray } from '../gpu/buffers.ts';
 import { packDyadics } from '../kernels/dyadic.ts';
-import type { IntGeluConstants } from '../kernels/geluConstants.ts';
 import { int16Words } from '../kernels/int16.ts';
+import { withLevels } from '../kernels/levels.ts';
 import { packDepthMajor } from '../kernels/pack.ts';
-import type { IntSoftmaxConstants } from '../kernels/softmaxConstants.ts';
 import type { FloatKind } from './context.ts';
 
 /**
  * What kernels read beside activations, by key, in the form in which they bind it:
  * - `NAME.weight`: uint8 `[ceil(inFeatures / 4)][outFeatures][4]`, depth-major codes
  * - `NAME.bias`: int32; of a linear in units of its accumulator, of a LayerNorm as `layerNormConstants` has it
- * - `NAME.rescale`: u32 pairs (multiplier, shift), one an output feature or a head
+ * - `NAME.rescale`: u32 pairs (multiplier, shift), one an output feature or a head; of a softmax those of its codes behind them
  * - `NAME.gain`: int32 pairs (signed multiplier, shift)
  * - `NAME.tokens`: u32 `[rows][words]`, int16 two a word
- * - `NAME.table`: u32
+ * - `NAME.table`: u32, the table of the method, then the levels
  *
  * An operation of a kind in `float` has none: what replaces it makes its own.
  */
@@ -57,16 +56,22 @@ function operationParameters(model: IntegerModel, operation: IntegerOperation): 
       ];
     }
     case 'softmax': {
-      const { rescales, constants } = operation;
-      return [['rescale', packDyadics(rescales)], ...tableOf(constants)];
+      const { rescales, codeRescales } = operation;
+      return [['rescale', packDyadics([...rescales, ...(codeRescales ?? [])])], ...tableOf(model, operation)];
     }
     case 'gelu':
-      return tableOf(operation.constants);
+      return tableOf(model, operation);
   }
 }
 
-function tableOf(constants: IntSoftmaxConstants | IntGeluConstants): [string, NumericArray][] {
-  return 'table' in constants ? [['table', constants.table]] : [];
+function tableOf(
+  { program }: IntegerModel,
+  { output, constants }: SoftmaxOperation | GeluOperation,
+): [string, NumericArray][] {
+  const own = 'table' in constants ? constants.table : undefined;
+  const levels = program.tensors[output]?.codes?.levels;
+  const table = levels ? withLevels(own, levels) : own;
+  return table ? [['table', table]] : [];
 }
 
 function pairs<T extends Int32Array | Uint32Array>(

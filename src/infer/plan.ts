@@ -1,3 +1,4 @@
+import { operandCodes } from '../format/codes.ts';
 import { inputsOf, outputsOf, type IntegerProgram, type IntegerTensor } from '../format/program.ts';
 import { UnsupportedDeviceError } from '../gpu/errors.ts';
 import { denseOutput, outputExtent } from '../kernels/requantizedLayout.ts';
@@ -42,12 +43,12 @@ export interface Lifetime {
 }
 
 /** Bytes of a tensor of `images` images, whole words; at least 16, so that any binding of it is large enough for its element. */
-export function tensorBytes({ layout, heads, rows, columns }: IntegerTensor, images: number): number {
+export function tensorBytes({ layout, heads, rows, columns, codes }: IntegerTensor, images: number): number {
   const shape = { heads, rows, columns };
   const bytes =
     layout === 'pixels'
       ? images * rows * columns * 3
-      : 4 * outputExtent(denseOutput(layout, shape), { ...shape, images });
+      : 4 * (codes ? operandCodes(codes).planes : 1) * outputExtent(denseOutput(layout, shape), { ...shape, images });
   return 16 * Math.ceil(bytes / 16);
 }
 

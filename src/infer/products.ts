@@ -1,3 +1,5 @@
+import { largestProduct } from '../format/bounds.ts';
+import { operandCodes } from '../format/codes.ts';
 import type { IntegerProgram, IntegerTensor, LinearOperation, ProductOperation } from '../format/program.ts';
 import type { Bindable, Dispatch } from '../gpu/kernel.ts';
 import { matmulRequantize, type MatmulRequantizeParams } from '../kernels/matmulRequantize.ts';
@@ -16,6 +18,7 @@ type Geometry = Pick<
   | 'heads'
   | 'rows'
   | 'depth'
+  | 'planes'
   | 'columns'
   | 'aKind'
   | 'aBits'
@@ -38,9 +41,12 @@ export function productShapes(
     operation.kind === 'linear'
       ? operation.outputs.map(({ tensor, first }) => linearGeometry(operation, of, tensor, first, images))
       : [productGeometry(operation, of, images)];
-  return geometries.map(({ output, heads, rows, depth, columns, aKind, ...rest }) => {
-    return { images: rest.images, heads, rows, depth, columns, aKind, outputType: output.type };
-  });
+  return geometries.map(tileShape);
+}
+
+/** Two planes cost what twice the depth does. */
+function tileShape({ images, heads, rows, depth, planes = 1, columns, aKind, output }: Geometry): ProductShape {
+  return { images, heads, rows, depth: planes * depth, columns, aKind, outputType: output.type };
 }
 
 /** One integer product an output: weight, bias, rescale and residual in the same dispatch. */
@@ -65,8 +71,9 @@ export async function linearStep(context: StepContext, operation: LinearOperatio
 export async function productStep(context: StepContext, operation: ProductOperation): Promise<Dispatch[]> {
   const { name, a, b, output, rescales } = operation;
   const geometry = productGeometry(operation, (of) => context.tensor(of), context.images);
-  const { bits: bBits } = codesOf(context.tensor(b), b);
-  const dispatch = await matmulStep(context, { ...geometry, bBits }, output, {
+  const [left, right] = [codesOf(context.tensor(a), a), codesOf(context.tensor(b), b)];
+  const largestSum = largestProduct(left, right, geometry.depth);
+  const dispatch = await matmulStep(context, { ...geometry, largestSum }, output, {
     a: context.activation(a),
     b: context.activation(b),
     bias: null,
@@ -86,13 +93,11 @@ interface Operands {
 
 function matmulStep(
   context: StepContext,
-  geometry: Geometry & Pick<MatmulRequantizeParams, 'largestSum' | 'bBits'>,
+  geometry: Geometry & Pick<MatmulRequantizeParams, 'largestSum'>,
   output: string,
   { residual, ...buffers }: Operands,
 ): Promise<Dispatch> {
   const { codes } = context.tensor(output);
-  const { images, heads, rows, depth, columns, aKind } = geometry;
-  const shape = { images, heads, rows, depth, columns, aKind, outputType: geometry.output.type };
   return matmulRequantize(
     context.device,
     { ...buffers, residual: residual?.buffer ?? null, y: context.activation(output) },
@@ -100,7 +105,7 @@ function matmulStep(
       ...geometry,
       ...(codes ? codeBounds(codes) : {}),
       ...(residual ? { residual: { multiplier: residual.multiplier, shift: residual.shift, offset: 0 } } : {}),
-      variant: context.tiles.variantFor(shape),
+      variant: context.tiles.variantFor(tileShape(geometry)),
     },
   );
 }
@@ -119,13 +124,14 @@ function linearGeometry(
   const { heads, rows, columns, layout } = of(tensor);
   const together = heads === 1 && (layout === 'left' || layout === 'int16' || layout === 'int32');
   const output = outputOf(of(tensor));
-  const words = Math.ceil(depth / 4);
+  const left = leftCodes(of(input), input);
+  const words = left.planes * Math.ceil(depth / 4);
   return {
     ...(together ? { images: 1, rows: images * rows } : { images, rows }),
     heads,
     depth,
     columns,
-    ...leftCodes(of(input), input),
+    ...left,
     a: { offset: 0, imageStride: rows * words, headStride: 0, rowStride: words },
     b: { offset: first, imageStride: 0, headStride: columns, rowStride: outFeatures },
     bias: { offset: first, headStride: columns },
@@ -164,7 +170,7 @@ function outputOf({ layout, ...shape }: IntegerTensor): RequantizedOutput & { re
   return denseOutput(layout, shape);
 }
 
-function leftCodes(tensor: IntegerTensor, name: string): Pick<Geometry, 'aKind' | 'aBits' | 'shift'> {
-  const { kind, bits, shift } = codesOf(tensor, name);
-  return { aKind: kind, aBits: bits, shift };
+function leftCodes(tensor: IntegerTensor, name: string) {
+  const { kind, bits, shift, planes } = operandCodes(codesOf(tensor, name));
+  return { aKind: kind, aBits: bits, shift, planes };
 }

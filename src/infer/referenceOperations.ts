@@ -1,3 +1,4 @@
+import { nonlinearCodes, operandCodes } from '../format/codes.ts';
 import type { IntegerModel } from '../format/model.ts';
 import type {
   GeluOperation,
@@ -61,6 +62,7 @@ function linear({ program, linear }: IntegerModel, operation: LinearOperation, w
   const { codes, bias, multipliers, shifts } = of(linear, name);
   const b = packDepthMajor(codes, outFeatures, depth);
   const entries = multipliers && Array.from(multipliers, (multiplier, i) => ({ multiplier, shift: shifts?.[i] ?? 0 }));
+  const left = leftOperand(tensorOf(program.tensors, input), input);
   for (const { tensor, first } of outputs) {
     const target = tensorOf(program.tensors, tensor);
     const { heads, rows, columns } = target;
@@ -80,8 +82,8 @@ function linear({ program, linear }: IntegerModel, operation: LinearOperation, w
       rows,
       depth,
       columns,
-      ...leftOperand(tensorOf(program.tensors, input), input),
-      a: { offset: 0, imageStride: 0, headStride: 0, rowStride: codeWords(depth) },
+      ...left,
+      a: { offset: 0, imageStride: 0, headStride: 0, rowStride: left.planes * codeWords(depth) },
       b: { offset: first, imageStride: 0, headStride: columns, rowStride: outFeatures },
       bias: { offset: first, headStride: columns },
       rescale: { offset: first, headStride: columns, columnStride: 1 },
@@ -101,7 +103,9 @@ function product({ program }: IntegerModel, operation: ProductOperation, words: 
   const columns = right.layout === 'right' ? right.columns : right.rows;
   const dense = outputOf(target);
   const y = new Uint32Array(outputExtent(dense, { ...target, images: 1 }));
+  const codes = leftOperand(left, operation.a);
   const depthWords = codeWords(depth);
+  const aWords = codes.planes * depthWords;
   matmulRequantizeReference(
     {
       a: of(words, operation.a),
@@ -117,8 +121,8 @@ function product({ program }: IntegerModel, operation: ProductOperation, words: 
       rows,
       depth,
       columns,
-      ...leftOperand(left, operation.a),
-      a: { offset: 0, imageStride: 0, headStride: rows * depthWords, rowStride: depthWords },
+      ...codes,
+      a: { offset: 0, imageStride: 0, headStride: rows * aWords, rowStride: aWords },
       b: { offset: 0, imageStride: 0, headStride: depthWords * columns, rowStride: columns },
       rescale: { offset: 0, headStride: 1, columnStride: 0 },
       output: target.heads === heads ? dense : sideBySide(dense, columns),
@@ -154,20 +158,35 @@ function layerNorm({ program, norms }: IntegerModel, operation: LayerNormOperati
 }
 
 function softmax({ program }: IntegerModel, operation: SoftmaxOperation, words: TensorWords): void {
-  const { input, output, logitBits, rescales, constants } = operation;
+  const { input, output, logitBits, rescales, codeRescales, constants } = operation;
   const { heads, rows, columns } = tensorOf(program.tensors, input);
-  const { bits, shift, boundary = 'nearest' } = codesOf(tensorOf(program.tensors, output), output);
+  const target = codesOf(tensorOf(program.tensors, output), output);
+  const { bits, shift, boundary = 'nearest' } = target;
+  const codes = nonlinearCodes(target);
   const { buffer, byteOffset, length } = of(words, input);
-  const threshold = twinThreshold(shift, bits, boundary);
-  const shape = { rows: heads * rows, columns, rowsPerHead: rows, heads, logitBits, bits, shift, threshold, constants };
-  words.set(output, intSoftmaxReference(new Int32Array(buffer, byteOffset, length), packDyadics(rescales), shape));
+  const threshold = codes.kind === 'twin' ? twinThreshold(shift, bits, boundary) : 0;
+  const shape = {
+    rows: heads * rows,
+    columns,
+    rowsPerHead: rows,
+    heads,
+    logitBits,
+    bits,
+    shift,
+    threshold,
+    codes,
+    constants,
+  };
+  const dyadics = packDyadics([...rescales, ...(codeRescales ?? [])]);
+  words.set(output, intSoftmaxReference(new Int32Array(buffer, byteOffset, length), dyadics, shape));
 }
 
 function gelu({ program }: IntegerModel, { input, output, constants }: GeluOperation, words: TensorWords): void {
   const { layout, heads, rows, columns } = tensorOf(program.tensors, input);
-  const { bits, shift } = codesOf(tensorOf(program.tensors, output), output);
+  const target = codesOf(tensorOf(program.tensors, output), output);
+  const { bits, shift } = target;
   const values = (layout === 'int16' ? unpackInt16 : unpackRowMajor)(of(words, input), heads * rows, columns);
-  const shape = { columns, bits, shift };
+  const shape = { columns, bits, shift, codes: nonlinearCodes(target) };
   words.set(
     output,
     constants.method === 'shift'
@@ -182,8 +201,8 @@ function outputOf({ layout, ...shape }: IntegerTensor): RequantizedOutput {
 }
 
 function leftOperand(tensor: IntegerTensor, name: string) {
-  const { kind, bits, shift } = codesOf(tensor, name);
-  return { aKind: kind, aBits: bits, shift };
+  const { kind, bits, shift, planes } = operandCodes(codesOf(tensor, name));
+  return { aKind: kind, aBits: bits, shift, planes };
 }
 
 /** Inclusive bounds of the codes of a tensor; none for int16 and int32. */

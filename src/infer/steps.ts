@@ -1,5 +1,7 @@
+import { nonlinearCodes } from '../format/codes.ts';
 import type {
   GeluOperation,
+  IntegerCodes,
   IntegerOperation,
   LayerNormOperation,
   PatchesOperation,
@@ -81,25 +83,40 @@ async function layerNormStep(context: StepContext, operation: LayerNormOperation
 async function softmaxStep(context: StepContext, operation: SoftmaxOperation): Promise<Dispatch[]> {
   const { name, input, output, logitBits, constants } = operation;
   const { heads, rows, columns } = context.tensor(input);
-  const { bits, shift, boundary = 'nearest' } = codesOf(context.tensor(output), output);
+  const target = codesOf(context.tensor(output), output);
+  const { bits, shift, boundary = 'nearest' } = target;
   const buffers = {
     accumulators: context.activation(input),
     rescales: context.parameter(`${name}.rescale`),
-    table: constants.method === 'lut' ? context.parameter(`${name}.table`) : null,
+    table: tableOf(context, name, constants, target),
     codes: context.activation(output),
   };
   const shape = { rows: context.images * heads * rows, columns, rowsPerHead: rows, heads };
-  return [await intSoftmax(context.device, buffers, { ...shape, logitBits, bits, shift, boundary, constants })];
+  const codes = nonlinearCodes(target);
+  return [await intSoftmax(context.device, buffers, { ...shape, logitBits, bits, shift, boundary, codes, constants })];
 }
 
 async function geluStep(context: StepContext, { name, input, output, constants }: GeluOperation): Promise<Dispatch[]> {
   const { device, images } = context;
   const { layout, heads, rows, columns } = context.tensor(input);
-  const { bits, shift } = codesOf(context.tensor(output), output);
+  const target = codesOf(context.tensor(output), output);
+  const { bits, shift } = target;
   const inputBits = layout === 'int16' ? 16 : 8;
-  const shape = { rows: images * heads * rows, columns, inputBits, bits, shift } as const;
-  const buffers = { source: context.activation(input), codes: context.activation(output) };
+  const shape = {
+    rows: images * heads * rows,
+    columns,
+    inputBits,
+    bits,
+    shift,
+    codes: nonlinearCodes(target),
+  } as const;
+  const table = tableOf(context, name, constants, target);
+  const buffers = { source: context.activation(input), table, codes: context.activation(output) };
   if (constants.method === 'shift') return [await shiftGelu(device, buffers, { ...shape, constants })];
-  const table = 'table' in constants ? context.parameter(`${name}.table`) : null;
-  return [await intGelu(device, { ...buffers, table }, { ...shape, constants })];
+  return [await intGelu(device, buffers, { ...shape, constants })];
+}
+
+/** The table of `modelParameters`, where there is one. */
+function tableOf(context: StepContext, name: string, constants: object, { levels }: IntegerCodes): GPUBuffer | null {
+  return levels || 'table' in constants ? context.parameter(`${name}.table`) : null;
 }

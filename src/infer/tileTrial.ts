@@ -8,8 +8,8 @@ import type { MatmulVariant } from '../kernels/matmulVariant.ts';
 import { denseOutput, outputExtent, type DenseLayout, type RequantizedType } from '../kernels/requantizedLayout.ts';
 import { matmulRequantizeReference } from '../reference/matmulRequantize.ts';
 
-/** More than one tile of every variant along rows, less than one along columns, and a tail in rows, depth and columns. */
-const CHECKED = { images: 2, heads: 1, rows: 21, depth: 23, columns: 71 };
+/** More than one tile of every variant along rows, less than one along columns, and a tail in rows, depth and columns; two planes. */
+const CHECKED = { images: 2, heads: 1, rows: 21, depth: 23, planes: 2, columns: 71 } as const;
 
 const LAYOUT_OF: Readonly<Record<RequantizedType, DenseLayout>> = {
   codes: 'left',
@@ -18,10 +18,10 @@ const LAYOUT_OF: Readonly<Record<RequantizedType, DenseLayout>> = {
   int32: 'int32',
 };
 
-type Sizes = Readonly<Record<'images' | 'heads' | 'rows' | 'depth' | 'columns', number>>;
+type Sizes = Readonly<Record<'images' | 'heads' | 'rows' | 'depth' | 'columns', number>> & { readonly planes?: 1 | 2 };
 
 /** Operands of arbitrary words; equal calls give equal words. */
-function operands({ images, heads, rows, depth, columns }: Sizes, type: RequantizedType) {
+function operands({ images, heads, rows, depth, planes = 1, columns }: Sizes, type: RequantizedType) {
   const words = Math.ceil(depth / 4);
   const arbitrary = (count: number, seed: number) =>
     Uint32Array.from(
@@ -33,7 +33,7 @@ function operands({ images, heads, rows, depth, columns }: Sizes, type: Requanti
     dyadic((1 + (i % 7)) * (type === 'int16' ? 1e-3 : 1e-5), type === 'int16' ? 'int16' : 8),
   );
   return {
-    a: arbitrary(images * heads * rows * words, 1).map((word, i) =>
+    a: arbitrary(images * heads * rows * planes * words, 1).map((word, i) =>
       i % words === words - 1 ? (word & last) >>> 0 : word,
     ),
     b: arbitrary(words * columns, 2),

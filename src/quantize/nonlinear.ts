@@ -1,7 +1,16 @@
 import { geluConstants, type IntGeluConstants, type IntGeluMethod } from '../kernels/geluConstants.ts';
+import { dyadic, type Dyadic } from '../kernels/dyadic.ts';
 import type { IntLayerNormForm } from '../kernels/layerNormConstants.ts';
+import { LEVEL_FRACTION } from '../kernels/levels.ts';
 import { softmaxConstants, type IntSoftmaxConstants, type IntSoftmaxMethod } from '../kernels/softmaxConstants.ts';
-import { steps, type TwinGeluQuantizer } from './quantizer.ts';
+import {
+  steps,
+  type ActivationQuantizer,
+  type LevelsQuantizer,
+  type TwinGeluQuantizer,
+  type TwinSoftmaxQuantizer,
+  type UniformQuantizer,
+} from './quantizer.ts';
 
 /** The integer forms of softmax, GELU and LayerNorm that each method stands for: input widths, steps and constants. */
 
@@ -10,8 +19,43 @@ export const RANGE_MARGIN = 2;
 /** The same for softmax logits, whose largest value decides the row. */
 const LOGIT_MARGIN = 1.5;
 const LOGIT_BITS = 12;
+/** Bits below 1 of the probabilities that integer softmax turns into codes. */
+const PROBABILITY_BITS = 24;
 /** Least step of a 16-bit input of GELU: finer ones pass the integers of every method, and this is far below any code's. */
 const LEAST_GELU_STEP = 2 ** -13;
+
+/** What integer inference can write after softmax and after GELU. */
+export type SoftmaxQuantizer = TwinSoftmaxQuantizer | LevelsQuantizer | UniformQuantizer;
+export type GeluQuantizer = TwinGeluQuantizer | LevelsQuantizer | UniformQuantizer;
+
+export function isSoftmaxQuantizer(quantizer: ActivationQuantizer): quantizer is SoftmaxQuantizer {
+  const { type } = quantizer;
+  return type === 'twin-softmax' || type === 'uniform' || (type === 'levels' && quantizer.operand === 'softmax');
+}
+
+export function isGeluQuantizer(quantizer: ActivationQuantizer): quantizer is GeluQuantizer {
+  if (quantizer.type === 'uniform') return quantizer.scales.length === 1;
+  return quantizer.type === 'twin-gelu' || (quantizer.type === 'levels' && quantizer.operand === 'gelu');
+}
+
+/** Real size of the units in which a result takes its code: those of R1, of a uniform code, or eighths of a level's; one a group. */
+function codeUnits(quantizer: SoftmaxQuantizer | GeluQuantizer): number[] {
+  const parts = quantizer.type === 'levels' ? LEVEL_FRACTION : 1;
+  return steps(quantizer).map((step) => step / parts);
+}
+
+/**
+ * From probabilities in units of 2^-24 to those of the codes, one a head; null for twin codes, whose units are powers of two.
+ *
+ * @throws RangeError when no dyadic number holds one
+ */
+export function probabilityRescales(quantizer: SoftmaxQuantizer, heads: number): Dyadic[] | null {
+  if (quantizer.type === 'twin-softmax') return null;
+  const units = codeUnits(quantizer);
+  return Array.from({ length: heads }, (_, head) => {
+    return dyadic(2 ** -PROBABILITY_BITS / (units[units.length === 1 ? 0 : head] as number), 'int16');
+  });
+}
 
 export interface SoftmaxForm {
   /** Width of a logit. */
@@ -59,11 +103,12 @@ export interface GeluForm {
  * @param range largest magnitude of an input
  * @throws RangeError when no integers of the method hold the values, with the numbers
  */
-export function geluForm(method: IntGeluMethod, range: number, quantizer: TwinGeluQuantizer): GeluForm {
+export function geluForm(method: IntGeluMethod, range: number, quantizer: GeluQuantizer): GeluForm {
   const inputBits = method === 'shift' || method === 'lut-codes' ? 8 : 16;
   const scale = inputBits === 8 ? stepFor(range, 8) : Math.max(stepFor(RANGE_MARGIN * range, 16), LEAST_GELU_STEP);
-  const { bits, shift } = quantizer;
-  const scaleR1 = steps(quantizer)[0] as number;
+  const { bits } = quantizer;
+  const shift = quantizer.type === 'twin-gelu' ? quantizer.shift : 0;
+  const scaleR1 = codeUnits(quantizer)[0] as number;
   return { inputBits, scale, constants: geluConstants(method, { scale, inputBits, bits, shift, scaleR1 }).constants };
 }
 

@@ -8,6 +8,8 @@ import { createReferenceEngine } from '../../src/infer/referenceEngine.ts';
 import { normalizePixels } from '../../src/io/preprocess.ts';
 import type { Model } from '../../src/model/load.ts';
 import { unfoldPatches } from '../../src/model/patches.ts';
+import { logLevels } from '../../src/quantize/levels.ts';
+import { initialScale, type ActivationQuantizer } from '../../src/quantize/quantizer.ts';
 import { doubleForward } from '../support/doubleForward.ts';
 import { noise } from '../support/floats.ts';
 import { tinyModel } from '../support/goldenModel.ts';
@@ -77,6 +79,55 @@ describe.each(['vit-plain', 'vit-distilled'] as const)('%s', (name) => {
   });
 });
 
+/** The quantizers after softmax and GELU in place of the twin ranges of a recipe. */
+const after =
+  (softmax: ActivationQuantizer, gelu: (largest: number) => ActivationQuantizer) =>
+  (recipe: Recipe): Recipe => ({
+    ...recipe,
+    layers: recipe.layers.map((layer) => {
+      const { a } = layer;
+      if (a.type === 'twin-softmax') return { ...layer, a: softmax };
+      return a.type === 'twin-gelu' ? { ...layer, a: gelu((a.scaleR2 * 255) / 2) } : layer;
+    }),
+  });
+const uniform = (largest: number): ActivationQuantizer => {
+  return { type: 'uniform', bits: 8, granularity: 'tensor', scales: [initialScale(largest, 8)] };
+};
+const levels = (operand: 'softmax' | 'gelu', bits: number, largest: number) => {
+  const shape = { octaves: bits === 8 ? 0.08 : 0.5, negatives: operand === 'gelu' ? 2 ** (bits - 2) : 0 };
+  return logLevels({ operand, family: 'adaptive-log', bits }, shape, largest, 4096);
+};
+
+describe('codes other than twin ranges after softmax and GELU', () => {
+  test.each<[string, (recipe: Recipe) => Recipe, number]>([
+    ['levels of 8 bits', after(levels('softmax', 8, 1), (largest) => levels('gelu', 8, largest)), 20],
+    ['levels of 4 bits', after(levels('softmax', 4, 1), (largest) => levels('gelu', 4, largest)), 10],
+    ['uniform', after(uniform(1), uniform), 20],
+  ])('%s follow the float network by every method', async (_name, change, least) => {
+    const { model } = await tinyModel('vit-plain');
+    for (const method of ['lut', 'poly', 'shift-fixed', 'shift'] as const) {
+      const integer = await exported(model, { softmax: method, gelu: method }, change);
+      const bytes = writeModelFile(integer);
+      expect(readModelFile(bytes, 'model')).toEqual(integer);
+      expect(await quality(model, bytes), method).toBeGreaterThan(method === 'shift' ? 5 : least);
+    }
+  });
+
+  test('a scale a head after softmax is kept', async () => {
+    const { model } = await tinyModel('vit-plain');
+    const heads = Array.from({ length: model.config.heads }, (_, head) => initialScale(1 + head / 4, 8));
+    const perHead = { type: 'uniform', bits: 8, granularity: 'head', scales: heads } as const;
+    const integer = await exported(model, {}, after(perHead, uniform));
+    const { operations, tensors } = integer.program;
+    const softmax = operations.find(({ kind }) => kind === 'softmax');
+    if (softmax?.kind !== 'softmax') throw new Error('no softmax');
+    expect(tensors[softmax.output]?.scales).toEqual(heads);
+    const units = softmax.codeRescales?.map(({ multiplier, shift }) => multiplier / 2 ** shift) ?? [];
+    units.forEach((unit, head) => expect(unit / (2 ** -24 / (heads[head] as number))).toBeCloseTo(1, 3));
+    expect(await quality(model, writeModelFile(integer))).toBeGreaterThan(25);
+  });
+});
+
 describe('a recipe without an integer form is refused', () => {
   const refused = async (change: (recipe: Recipe) => Recipe) => {
     const { model } = await tinyModel('vit-plain');
@@ -99,16 +150,19 @@ describe('a recipe without an integer form is refused', () => {
       /no measured layerNorm blocks\.0\.norm1; quantize this model again/,
     ],
     [
-      'uniform codes after softmax',
-      (recipe) => ({
-        ...recipe,
-        layers: recipe.layers.map((layer) =>
-          layer.a.type === 'twin-softmax'
-            ? { ...layer, a: { type: 'uniform', bits: 8, granularity: 'tensor', scales: [0.01] } as const }
-            : layer,
-        ),
-      }),
-      /blocks\.0\.attn\.softmax: integer inference needs twin ranges after softmax, the recipe has none \(uniform\)/,
+      'levels of GELU after softmax',
+      after(levels('gelu', 8, 1), uniform),
+      /blocks\.0\.attn\.softmax: integer inference has no levels codes of blocks\.0\.attn\.\S+ after softmax/,
+    ],
+    [
+      'two scales after GELU',
+      after(uniform(1), () => ({ type: 'uniform', bits: 8, granularity: 'head', scales: [0.01, 0.02] })),
+      /blocks\.0\.mlp\.(act|gelu): integer inference has no uniform codes of blocks\.0\.mlp\.fc2 after GELU/,
+    ],
+    [
+      'levels so fine that no rescale leads to them',
+      after({ ...levels('softmax', 4, 1), step: 2 ** -40 }, uniform),
+      /blocks\.0\.attn\.softmax cannot run in integers: a rescale to int16 by 524288 is outside/,
     ],
     [
       'a missing layer',

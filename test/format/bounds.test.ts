@@ -7,17 +7,25 @@ import { decodeCode } from '../../src/reference/codes.ts';
 
 /** Every integer that a code of this meaning can stand for. */
 function everyValue(codes: IntegerCodes): number[] {
-  if (codes.kind !== 'uniform') return Array.from({ length: 2 ** codes.bits }, (_, byte) => decodeCode(byte, codes));
+  const { kind, levels } = codes;
+  if (levels) return [...levels];
+  if (kind === 'twin-softmax' || kind === 'twin-gelu') {
+    return Array.from({ length: 2 ** codes.bits }, (_, byte) => decodeCode(byte, { ...codes, kind }));
+  }
   return Array.from({ length: 2 ** codes.bits }, (_, i) => i - 2 ** (codes.bits - 1));
 }
 
-const meanings = fc
+const levels = fc
+  .uniqueArray(fc.integer({ min: -127, max: 16256 }), { minLength: 1, maxLength: 9 })
+  .map((values): IntegerCodes => ({ kind: 'levels-gelu', bits: 8, shift: 7, levels: values.sort((a, b) => a - b) }));
+const ranges = fc
   .record({
     kind: fc.constantFrom('uniform', 'twin-softmax', 'twin-gelu'),
     bits: fc.integer({ min: 2, max: 8 }),
     shift: fc.integer({ min: 0, max: 15 }),
   })
   .map((codes): IntegerCodes => (codes.kind === 'uniform' ? { ...codes, shift: 0 } : codes) as IntegerCodes);
+const meanings = fc.oneof({ weight: 3, arbitrary: ranges }, levels);
 
 test('the range of a code is that of its decoding', () => {
   fc.assert(
@@ -78,6 +86,16 @@ describe('a product of activations', () => {
       y: { ...tensor, layout: 'int32', rows: 3, columns: 4 },
     };
   };
+
+  test('of levels counts the largest of them', () => {
+    const a = (largest: number): IntegerTensor => {
+      const codes = { kind: 'levels-softmax', bits: 2, shift: 7, levels: [0, 7, largest] } as const;
+      return { layout: 'left', heads: 1, scales: [1], rows: 3, columns: 1025, codes };
+    };
+    const others = tensors(1025); // 1025 16368 128 = 2^31 - 8192 ... and one more is past it
+    expect(() => validateOperation(product, { ...others, a: a(16367) }, 'f')).not.toThrow();
+    expect(() => validateOperation(product, { ...others, a: a(16369) }, 'f')).toThrow('can reach 2147612800');
+  });
 
   test('is taken up to the last depth below 2^31', () => {
     // 1 << 15 times -2^7: 2^22 a product

@@ -11,6 +11,10 @@ describe('a program written from docs/format.md alone gives the same logits', ()
     ['polynomials', { softmax: 'poly', gelu: 'poly', weightBits: 3 }],
     ['repaired shifts', { softmax: 'shift-fixed', gelu: 'shift-fixed', activationBits: 6 }],
     ['published shifts', { softmax: 'shift', gelu: 'shift', norm: 'published' }],
+    ['levels', { after: 'levels', activationBits: 4, prefixRows: 2 }],
+    ['levels of shifts', { after: 'levels', softmax: 'shift', gelu: 'shift', norm: 'published' }],
+    ['levels of polynomials', { after: 'levels', softmax: 'poly', gelu: 'poly', hiddenDim: 30 }],
+    ['uniform codes everywhere', { after: 'uniform', softmax: 'shift-fixed', gelu: 'shift-fixed' }],
     ['tables of codes', { gelu: 'lut-codes', shift: 5, prefixRows: 2 }],
   ])('%s', async (_name, options) => {
     for (const seed of [1, 2, 3]) {

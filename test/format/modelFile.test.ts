@@ -21,6 +21,9 @@ describe('a model comes back as it was and gives the same bytes', () => {
     ['7-bit weights', { weightBits: 7, softmax: 'shift-fixed', gelu: 'shift-fixed' }],
     ['8-bit weights', { softmax: 'poly', gelu: 'poly' }],
     ['published nonlinearities', { softmax: 'shift', gelu: 'shift', norm: 'published' }],
+    ['levels', { after: 'levels', activationBits: 4 }],
+    ['levels of 2 bits', { after: 'levels', activationBits: 2, gelu: 'poly' }],
+    ['uniform codes after softmax and GELU', { after: 'uniform', softmax: 'shift', gelu: 'shift' }],
     ['patches of 4, one block, no prefix', { patchSize: 4, embedDim: 32, depth: 1, prefixRows: 0 }],
     ['other counts', { embedDim: 20, heads: 5, hiddenDim: 7, numClasses: 3, prefixRows: 2 }],
   ])('%s', (_name, options) => {

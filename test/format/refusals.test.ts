@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { readModelFile } from '../../src/format/readModelFile.ts';
+import type { IntegerModel, LinearParameters } from '../../src/format/model.ts';
+import type { IntegerTensor } from '../../src/format/program.ts';
 import { writeModelFile } from '../../src/format/writeModelFile.ts';
 import { FormatError } from '../../src/io/errors.ts';
 import { editModelFile, setAt, valueAt, type OpenModelFile } from '../support/editModelFile.ts';
@@ -37,12 +39,13 @@ describe('the container', () => {
     ['no format', { format: undefined }, 'the format is missing'],
     [
       'a later version',
-      { version: '2' },
-      'the version is "2", this program reads "1" only. Export the model again or use the program that wrote it.',
+      { version: '3' },
+      'the version is "3", this program reads "2" only. Export the model again or use the program that wrote it.',
     ],
+    ['the version before', { version: '1' }, 'the version is "1", this program reads "2" only.'],
     ['no version', { version: undefined }, 'the version is missing'],
     ['no manifest', { manifest: undefined }, 'the metadata holds no manifest'],
-    ['other metadata', { more: 'x' }, 'the metadata holds "more", which version 1 does not know'],
+    ['other metadata', { more: 'x' }, 'the metadata holds "more", which version 2 does not know'],
     ['a manifest that is no JSON', { manifest: '{' }, 'the manifest is not JSON'],
     ['a manifest that is no object', { manifest: '[]' }, 'manifest is [], wanted an object'],
     ['a key twice', { manifest: '{"input":"a","input":"b"}' }, 'the manifest names "input" twice'],
@@ -435,9 +438,32 @@ describe('an operation', () => {
       '"blocks.0.norm2" is left [1][5][24], wanted int16 [1][5][24]',
     ],
     [
-      'a softmax into uniform codes',
+      'a softmax into codes of GELU',
+      [[tensor('blocks.0.attn.probs'), ['left', 2, 5, 5, [1], 'twin-gelu', 8, 0]]],
+      'softmax "blocks.0.attn.softmax": "blocks.0.attn.probs" holds twin-gelu codes, wanted twin-softmax or levels-softmax',
+    ],
+    [
+      'a softmax into uniform codes without their rescales',
       [[tensor('blocks.0.attn.probs'), ['left', 2, 5, 5, [1], 'uniform', 8, 0]]],
-      'softmax "blocks.0.attn.softmax": "blocks.0.attn.probs" holds uniform codes, wanted twin-softmax',
+      'softmax "blocks.0.attn.softmax": an output of uniform codes needs codeRescales',
+    ],
+    [
+      'a softmax into twin codes with rescales of others',
+      [
+        [
+          block('attn.softmax', 'codeRescales'),
+          [
+            [16384, 20],
+            [16384, 20],
+          ],
+        ],
+      ],
+      'softmax "blocks.0.attn.softmax": an output of twin-softmax codes takes no codeRescales',
+    ],
+    [
+      'a norm into levels',
+      [[tensor('blocks.0.norm1'), ['left', 1, 5, 24, [1], 'levels-gelu', 8, 7, [0, 1]]]],
+      'layerNorm "blocks.0.norm1": "blocks.0.norm1" holds levels-gelu codes, wanted uniform',
     ],
     [
       'a softmax of too few rescales',
@@ -490,6 +516,60 @@ describe('an operation', () => {
       for (const [path, value] of edits) setAt(manifest, path, value);
     });
     expect(refused).toContain(message);
+  });
+
+  test('a softmax of levels with too few rescales of them, or one past its form', () => {
+    const bytes = writeModelFile(tinyIntegerModel(1, { depth: 1, after: 'levels' }));
+    const after = (...edits: [Path, unknown][]) =>
+      messageOf(
+        editModelFile(bytes, ({ manifest }) => {
+          for (const [path, value] of edits) setAt(manifest, path, value);
+        }),
+      );
+    expect(after([block('attn.softmax', 'codeRescales', 1), undefined])).toContain('1 rescales, wanted 2, one a head');
+    expect(after([block('attn.softmax', 'codeRescales', 1, 1), 47])).toContain('head 1: shift 47, wanted 1..46');
+    expect(after([block('attn.softmax', 'codeRescales', 0, 0), 3])).toContain('head 0: multiplier 3, wanted 16384..');
+    expect(after([block('mlp.gelu', 'multiplier'), 3])).toContain('multiplier 3 must be 16384..32767');
+    // 1045 weights of 127 times a level of 16256 pass 2^31
+    const model = tinyIntegerModel(1, { depth: 1, after: 'levels', hiddenDim: 1045 });
+    const { scales, multipliers, shifts, bias } = model.linear.get('blocks.0.mlp.fc2') as LinearParameters;
+    const codes = new Int8Array(24 * 1045).fill(127);
+    const linear = new Map(model.linear).set('blocks.0.mlp.fc2', { codes, scales, multipliers, shifts, bias });
+    const gelu = model.program.tensors['blocks.0.mlp.gelu'] as IntegerTensor;
+    const levels = [0, 1, 16256];
+    const tensors = { ...model.program.tensors, 'blocks.0.mlp.gelu': { ...gelu, codes: { ...gelu.codes, levels } } };
+    const past = { ...model, linear, program: { ...model.program, tensors } } as IntegerModel;
+    expect(() => writeModelFile(past)).toThrow(/linear "blocks.0.mlp.fc2": feature \d+ can reach 21\d{8} in a 32-bit/);
+  });
+
+  test.each<[unknown, string]>([
+    [undefined, 'wanted the levels of levels-softmax codes'],
+    [5, '[8] is 5, wanted an array'],
+    [[], '[8] is [], wanted 1..16 levels, not 0'],
+    [Array.from({ length: 17 }, (_, i) => i), 'wanted 1..16 levels, not 17'],
+    [[0, 16384], '[8][1] is 16384, wanted a number in 0..16383'],
+    [[-1, 0], '[8][0] is -1, wanted a number in 0..16383'],
+    [[0, 1.5], '[8][1] is 1.5, wanted an integer'],
+    [[0, 3, 3], '[8][2] is 3, wanted an integer above 3, the level before it'],
+    [[0, 3, 2], '[8][2] is 2, wanted an integer above 3, the level before it'],
+  ])('levels %j', (levels, message) => {
+    const bytes = writeModelFile(tinyIntegerModel(1, { depth: 1, after: 'levels', activationBits: 4 }));
+    const changed = editModelFile(bytes, ({ manifest }) => setAt(manifest, tensor('blocks.0.attn.probs', 8), levels));
+    expect(messageOf(changed)).toContain(message);
+  });
+
+  test('levels of another shift, or outside those of GELU', () => {
+    const bytes = writeModelFile(tinyIntegerModel(1, { depth: 1, after: 'levels', activationBits: 4 }));
+    const after = (path: Path, value: unknown) =>
+      messageOf(editModelFile(bytes, ({ manifest }) => setAt(manifest, path, value)));
+    expect(after(tensor('blocks.0.attn.probs', 7), 6)).toContain('[7] is 6, wanted a number in 7..7');
+    expect(after(tensor('blocks.0.mlp.gelu', 8), [-128, 0])).toContain(
+      '[8][0] is -128, wanted a number in -127..16256',
+    );
+    expect(after(tensor('blocks.0.mlp.gelu', 8), [0, 16257])).toContain('is 16257, wanted a number in -127..16256');
+    expect(after(tensor('blocks.0.mlp.gelu', 9), 1)).toContain('wanted a kind of codes');
+    const other = ['left', 2, 5, 5, [1], 'levels-gelu', 4, 7, [0, 1]];
+    expect(after(tensor('blocks.0.attn.probs'), other)).toContain('wanted twin-softmax or levels-softmax');
   });
 
   test('more features than a norm can sum', () => {

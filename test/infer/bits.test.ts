@@ -39,6 +39,12 @@ test.each<[string, Partial<TinyIntegerModelOptions>]>([
   ['polynomials', { softmax: 'poly', gelu: 'poly', weightBits: 6, activationBits: 6 }],
   ['tables', { softmax: 'lut', gelu: 'lut', weightBits: 4, numClasses: 6 }],
   ['tables of codes', { gelu: 'lut-codes', prefixRows: 2, hiddenDim: 30 }],
+  ['levels after softmax and GELU', { after: 'levels', activationBits: 4, hiddenDim: 30 }],
+  ['levels, published', { after: 'levels', softmax: 'shift', gelu: 'shift', norm: 'published' }],
+  ['levels of 8 bits, repaired shifts', { after: 'levels', softmax: 'shift-fixed', gelu: 'shift-fixed' }],
+  ['levels, polynomials', { after: 'levels', softmax: 'poly', gelu: 'poly', activationBits: 3, prefixRows: 2 }],
+  ['uniform codes after softmax and GELU', { after: 'uniform', activationBits: 6 }],
+  ['uniform codes, published', { after: 'uniform', softmax: 'shift', gelu: 'shift', norm: 'published' }],
   ['odd sizes', { imageSize: 15, patchSize: 5, embedDim: 36, heads: 3, hiddenDim: 31, numClasses: 7 }],
 ])('every word between the pixels and the logits: %s', async (_name, overrides) => {
   const model = tinyIntegerModel(11, { depth: 1, ...overrides });

@@ -1,6 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import type { IntegerModel, NormParameters } from '../../src/format/model.ts';
-import type { GeluOperation, IntegerTensor, LayerNormOperation, SoftmaxOperation } from '../../src/format/program.ts';
+import type {
+  GeluOperation,
+  IntegerCodes,
+  IntegerTensor,
+  LayerNormOperation,
+  SoftmaxOperation,
+} from '../../src/format/program.ts';
 import { writeModelFile } from '../../src/format/writeModelFile.ts';
 import { submit } from '../../src/gpu/kernel.ts';
 import type { BufferScope } from '../../src/gpu/buffers.ts';
@@ -12,7 +18,7 @@ import { createSession } from '../../src/infer/session.ts';
 import { prepareStep } from '../../src/infer/steps.ts';
 import { layerNormConstants } from '../../src/kernels/layerNormConstants.ts';
 import { plainVariant } from '../../src/kernels/matmulVariant.ts';
-import { unpackRowMajor } from '../../src/reference/codes.ts';
+import { codeByte, decodeCode, unpackRowMajor } from '../../src/reference/codes.ts';
 import { unpackInt16 } from '../../src/reference/fixedPoint.ts';
 import { erfReference } from '../../src/reference/geluF32.ts';
 import { readBytes } from '../../src/gpu/readback.ts';
@@ -219,6 +225,52 @@ function pickedRow(all: Float64Array, { rows, columns }: IntegerTensor, row: num
     picked.set(all.subarray(first, first + columns), image * columns);
   }
   return picked;
+}
+
+describe.each(['levels', 'uniform'] as const)('%s of a float step are the nearest to doubles', (after) => {
+  const model = tinyIntegerModel(21, { depth: 1, after, activationBits: 6, embedDim: 36, heads: 3, hiddenDim: 41 });
+
+  test.each(['softmax', 'gelu'] as const)('%s', async (kind) => {
+    const operation = model.program.operations.find((one) => one.kind === kind) as SoftmaxOperation | GeluOperation;
+    const [input, output] = [operation.input, operation.output].map((name) => model.program.tensors[name]) as [
+      IntegerTensor,
+      IntegerTensor,
+    ];
+    const { heads, rows, columns, scales } = output;
+    const words = randomWords(input, random(4));
+    const x = realValues(words, input);
+    const integers = (output.codes as IntegerCodes).levels ?? Array.from({ length: 64 }, (_, i) => i - 32);
+    const found = integersOf(await runFloat(model, operation, words), output);
+    expect(found.length).toBe(x.length);
+    const seen = new Set<number>();
+    found.forEach((integer, i) => {
+      const step = scales[scales.length === 1 ? 0 : Math.floor(i / (rows * columns)) % heads] as number;
+      let y = ((x[i] as number) * (1 + erfReference((x[i] as number) * Math.SQRT1_2))) / 2;
+      if (operation.kind === 'softmax') {
+        const row = x.subarray(i - (i % columns), i - (i % columns) + columns);
+        y = 1 / row.reduce((sum, other) => sum + Math.exp(operation.factor * (other - (x[i] as number))), 0);
+      }
+      const nearest = Math.min(...integers.map((other) => Math.abs(other * step - y)));
+      expect(Math.abs(integer * step - y), `element ${i}`).toBeLessThan(nearest + step * TIE);
+      seen.add(integer);
+    });
+    expect(seen.size).toBeGreaterThan(5);
+  });
+});
+
+/** The integers of codes after softmax or GELU, `[images][heads][rows][columns]`. */
+function integersOf(words: Uint32Array, { codes, heads, rows, columns }: IntegerTensor): number[] {
+  const all = IMAGES * heads * rows;
+  if (!codes?.levels) return [...unpackRowMajor(words, all, columns)];
+  const size = Math.ceil(columns / 4);
+  const kind = codes.kind === 'levels-softmax' ? 'twin-softmax' : 'twin-gelu';
+  return Array.from({ length: all * columns }, (_, i) => {
+    const [row, d] = [Math.floor(i / columns), i % columns];
+    const [high, low] = [2 * row, 2 * row + 1].map((plane) =>
+      decodeCode(codeByte(words, plane * size, 1, d), { kind, bits: 8, shift: 7 }),
+    );
+    return (high as number) + (low as number);
+  });
 }
 
 describe('gamma and beta from the integers of a LayerNorm', () => {

@@ -234,11 +234,13 @@ test.each<[string, string, unknown]>([
   expect(() => fit(changed(path, value))).toThrow(`r.json: ${message}`);
 });
 
-test('a nonlinear operation without twin ranges after it needs no entry', () => {
+test('a nonlinear operation needs an entry where its codes have an integer form', () => {
   const uniform = { type: 'uniform', bits: 8, granularity: 'tensor', scales: [0.5] };
-  const layers = [embed, { ...pvLayer, a: uniform }, { ...fc2, a: uniform }];
-  const text = JSON.stringify({ ...recipe, layers, integer: { ...recipe.integer, nonlinear: [] } });
-  expect(() => fit(text)).not.toThrow();
+  const integer = { ...recipe.integer, nonlinear: [] };
+  for (const a of [uniform, pvLayer?.a]) {
+    const text = JSON.stringify({ ...recipe, layers: [embed, { ...pvLayer, a }, fc2], integer });
+    expect(() => fit(text)).toThrow('integer.nonlinear has no softmax');
+  }
 });
 
 const probabilities = { type: 'levels', operand: 'softmax', family: 'adaptive-log', bits: 2, step: 0.5 } as const;

@@ -12,7 +12,7 @@ type Entry = readonly [
   kind?: string,
   bits?: number,
   shift?: number,
-  boundary?: 'nearest' | 'published',
+  last?: 'nearest' | 'published' | number[],
 ];
 type Pair = readonly [multiplier: number, shift: number];
 type Operation = Record<string, number> & {
@@ -25,6 +25,7 @@ type Operation = Record<string, number> & {
   a: string;
   b: string;
   rescales?: Pair[];
+  codeRescales?: Pair[];
   form: string;
   method: string;
 };
@@ -49,6 +50,15 @@ function rescale(x: bigint, multiplier: number, shift: number): bigint {
 }
 
 const add16 = (a: bigint, b: bigint) => clampTo(16, clampTo(31, a) + clampTo(31, b));
+
+/** A result as the level or the uniform code that it takes. */
+function coded(value: bigint, pair: Pair, [, , , , , kind, bits, , last]: Entry): bigint {
+  const z = rescale(value, ...pair);
+  if (kind === 'uniform') return clampTo(bits as number, z);
+  const levels = (last as number[]).map(BigInt);
+  const above = levels.filter((level, i) => i > 0 && z >= 4n * ((levels[i - 1] as bigint) + level));
+  return above.at(-1) ?? (levels[0] as bigint);
+}
 
 function shiftexp(x: bigint, unit: bigint, n: bigint): bigint {
   const scaled = x + floorDivide(x, 2n) - floorDivide(x, 16n);
@@ -197,7 +207,8 @@ export function interpretModelFile(file: Uint8Array, pixels: Uint8Array): bigint
       values.set(operation.output, results);
     } else if (kind === 'softmax') {
       const [, heads, rows, columns] = entry(operation.input);
-      const [, , , , , , bits, shift, boundary] = entry(operation.output) as Required<Entry>;
+      const target = entry(operation.output) as Required<Entry>;
+      const [, , , , , , bits, shift, boundary] = target;
       const [h, m] = [2 ** -(bits - 1), 2 ** (bits - 1) - 1];
       const middle = (m * h * 2 ** -shift + Math.max(1, 2 ** (bits - 1 - shift)) * h) / 2;
       const threshold = BigInt(2 ** 24 * (boundary === 'published' ? 2 ** -shift : middle));
@@ -213,6 +224,11 @@ export function interpretModelFile(file: Uint8Array, pixels: Uint8Array): bigint
           operation,
           tableOf,
         )) {
+          const codePair = operation.codeRescales?.[Math.floor(row / rows)];
+          if (codePair) {
+            results.push(coded(p, codePair, target));
+            continue;
+          }
           const k = 25n - BigInt(bits) - (p >= threshold ? 0n : BigInt(shift));
           const magnitude = least((p + (1n << (k - 1n))) >> k, BigInt(m));
           results.push(p >= threshold ? magnitude << BigInt(shift) : magnitude);
@@ -221,7 +237,8 @@ export function interpretModelFile(file: Uint8Array, pixels: Uint8Array): bigint
       values.set(operation.output, results);
     } else {
       const [, , , columns] = entry(operation.input);
-      const [, , , , , , bits, shift] = entry(operation.output) as Required<Entry>;
+      const target = entry(operation.output) as Required<Entry>;
+      const [, , , , , codes, bits, shift] = target;
       const x = of(operation.input);
       const most = (1n << BigInt(bits - 1)) - 1n;
       const value = (magnitude: bigint, flag: boolean) => (flag ? magnitude << BigInt(shift) : -magnitude);
@@ -234,8 +251,9 @@ export function interpretModelFile(file: Uint8Array, pixels: Uint8Array): bigint
         }
         const row = x.slice(i - (i % columns), i - (i % columns) + columns);
         const y = gelu(one, row, operation, tableOf);
-        const c = (operation['multiplierShift'] as number) + (y > 0n ? shift : 0);
-        return value(least(rescale(size(y), operation['multiplier'] as number, c), most), y > 0n);
+        const pair = [operation['multiplier'] as number, operation['multiplierShift'] as number] as const;
+        if (codes !== 'twin-gelu') return coded(y, pair, target);
+        return value(least(rescale(size(y), pair[0], pair[1] + (y > 0n ? shift : 0)), most), y > 0n);
       });
       values.set(operation.output, results);
     }

@@ -1,10 +1,19 @@
 import type { IntegerModel, LinearParameters, NormParameters } from '../../src/format/model.ts';
 import type { IntegerCodes, IntegerOperation, IntegerTensor, LinearOperation } from '../../src/format/program.ts';
+import { codesOf } from '../../src/export/programDraft.ts';
 import { dyadic } from '../../src/kernels/dyadic.ts';
 import type { IntGeluMethod } from '../../src/kernels/geluConstants.ts';
 import { layerNormConstants, type IntLayerNormForm } from '../../src/kernels/layerNormConstants.ts';
 import type { IntSoftmaxMethod } from '../../src/kernels/softmaxConstants.ts';
-import { geluForm, softmaxForm } from '../../src/quantize/nonlinear.ts';
+import { logLevels } from '../../src/quantize/levels.ts';
+import {
+  geluForm,
+  probabilityRescales,
+  softmaxForm,
+  type GeluQuantizer,
+  type SoftmaxQuantizer,
+} from '../../src/quantize/nonlinear.ts';
+import { initialScale, steps, type UniformQuantizer } from '../../src/quantize/quantizer.ts';
 import { random } from './codes.ts';
 
 export interface TinyIntegerModelOptions {
@@ -21,7 +30,9 @@ export interface TinyIntegerModelOptions {
   readonly weightBits: number;
   /** Of all codes but those of the pixels. */
   readonly activationBits: number;
-  /** Twin shift of softmax and GELU. */
+  /** Codes after softmax and GELU. */
+  readonly after: 'twin' | 'uniform' | 'levels';
+  /** Their twin shift. */
   readonly shift: number;
   readonly softmax: IntSoftmaxMethod;
   /** `shift` and `lut-codes` read 8-bit codes, the others int16. */
@@ -40,6 +51,7 @@ const DEFAULTS: TinyIntegerModelOptions = {
   prefixRows: 1,
   weightBits: 8,
   activationBits: 8,
+  after: 'twin',
   shift: 3,
   softmax: 'lut',
   gelu: 'lut',
@@ -48,7 +60,7 @@ const DEFAULTS: TinyIntegerModelOptions = {
 
 /**
  * A valid ViT of random weights with every kind of operation, as `exportModel` would make it: scales that hold the activations,
- * int16 stream, q, k and v with a scale a head, twin codes after softmax and GELU, logits of int16.
+ * int16 stream, q, k and v with a scale a head, one scale a head after softmax where codes are uniform, logits of int16.
  */
 export function tinyIntegerModel(seed: number, overrides: Partial<TinyIntegerModelOptions> = {}): IntegerModel {
   const options = { ...DEFAULTS, ...overrides };
@@ -122,6 +134,11 @@ export function tinyIntegerModel(seed: number, overrides: Partial<TinyIntegerMod
     norms: network.norms,
     tokens: network.tokens,
   };
+}
+
+/** Codes of `bits` with scales of their own that hold up to `largest`. */
+function uniform(bits: number, granularity: 'tensor' | 'head', largest: readonly number[]): UniformQuantizer {
+  return { type: 'uniform', bits, granularity, scales: largest.map((most) => initialScale(most, bits)) };
 }
 
 /** Collects tensors, operations and parameters. */
@@ -255,17 +272,27 @@ class TinyNetwork {
     this.tensor(scores, { layout: 'int32', heads, rows, columns: rows, scales });
     this.operations.push({ kind: 'product', name: scores, a: q, b: k, output: scores, rescales: null });
 
-    const codes: IntegerCodes = { kind: 'twin-softmax', bits, shift, boundary: 'nearest' };
-    const fine = 2 ** -(bits - 1 + shift);
-    this.tensor(probs, { layout: 'left', heads, rows, columns: rows, scales: [fine], codes });
+    const quantizer = {
+      twin: { type: 'twin-softmax', bits, shift, boundary: 'nearest' },
+      uniform: uniform(
+        bits,
+        'head',
+        each.map((head) => 1 / (1 + head / 8)),
+      ),
+      levels: logLevels({ operand: 'softmax', family: 'adaptive-log', bits }, { octaves: 0.6, negatives: 0 }, 1, 16383),
+    } as const satisfies Record<string, SoftmaxQuantizer>;
+    const after = quantizer[this.#options.after];
+    const fine = steps(after);
+    this.tensor(probs, { layout: 'left', heads, rows, columns: rows, scales: fine, codes: codesOf(after) });
     const factor = headDim ** -0.5;
     const { logitBits, scale, constants } = softmaxForm(method, 4, rows);
     const rescales = each.map((head) => dyadic((factor * (scales[head] as number)) / scale, 'int16'));
-    const softmax = { name: `${name}.softmax`, input: scores, output: probs, factor, logitBits, rescales, constants };
-    this.operations.push({ kind: 'softmax', ...softmax });
+    const codeRescales = probabilityRescales(after, heads);
+    const softmax = { name: `${name}.softmax`, input: scores, output: probs, factor, logitBits, rescales };
+    this.operations.push({ kind: 'softmax', ...softmax, codeRescales, constants });
 
     this.codes(merged, 'left', 1, rows, embedDim, [2]);
-    const outer = each.map((head) => dyadic((fine * this.scale(v, head)) / this.scale(merged), 8));
+    const outer = each.map((head) => dyadic((this.scale(probs, head) * this.scale(v, head)) / this.scale(merged), 8));
     this.operations.push({ kind: 'product', name: merged, a: probs, b: v, output: merged, rescales: outer });
   }
 
@@ -273,8 +300,14 @@ class TinyNetwork {
   gelu(name: string, input: string, rows: number, hiddenDim: number): void {
     const { activationBits: bits, shift, gelu: method } = this.#options;
     const [hidden, output] = [`${name}.fc1`, `${name}.gelu`];
-    const scaleR2 = 4 / (2 ** (bits - 1) - 1);
-    const form = geluForm(method, 4, { type: 'twin-gelu', bits, shift, scaleR2 });
+    const levels = { operand: 'gelu', family: 'log2', bits } as const;
+    const after = {
+      twin: { type: 'twin-gelu', bits, shift, scaleR2: 4 / (2 ** (bits - 1) - 1) },
+      uniform: uniform(bits, 'tensor', [4]),
+      levels: logLevels(levels, { octaves: 0.3, negatives: 2 ** (bits - 3) }, 4, 2 ** 12),
+    } as const satisfies Record<string, GeluQuantizer>;
+    const quantizer = after[this.#options.after];
+    const form = geluForm(method, 4, quantizer);
     const shape = { heads: 1, rows, columns: hiddenDim };
     const eight: IntegerCodes = { kind: 'uniform', bits: 8, shift: 0 };
     this.tensor(
@@ -284,8 +317,7 @@ class TinyNetwork {
         : { layout: 'left', ...shape, scales: [form.scale], codes: eight },
     );
     this.linear(hidden, input, [hidden]);
-    const twin: IntegerCodes = { kind: 'twin-gelu', bits, shift };
-    this.tensor(output, { layout: 'left', ...shape, scales: [scaleR2 / 2 ** shift], codes: twin });
+    this.tensor(output, { layout: 'left', ...shape, scales: steps(quantizer), codes: codesOf(quantizer) });
     this.operations.push({ kind: 'gelu', name: output, input: hidden, output, constants: form.constants });
   }
 
