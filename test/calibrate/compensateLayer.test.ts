@@ -2,6 +2,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { captureUnit } from '../../src/calibrate/captureUnit.ts';
 import { compensateLayer, type SearchedWeight } from '../../src/calibrate/compensation/compensateLayer.ts';
 import { correctedBias, meanOutputError } from '../../src/calibrate/compensation/biasCorrection.ts';
+import { tokenWeights } from '../../src/calibrate/compensation/tokenWeights.ts';
 import { codeValues, nearestCodes } from '../../src/calibrate/compensation/weightCodes.ts';
 import type { Metric } from '../../src/calibrate/options.ts';
 import { scorePairs } from '../../src/calibrate/scorePairs.ts';
@@ -90,6 +91,7 @@ describe.each(['blocks.2.mlp.fc2', 'blocks.2.attn.qkv'])('the weight of %s', (la
       const { rows, columns, grid } = gridOf(problem, searched);
       expect([...made.codes]).toEqual([...nearestCodes(grid)]);
       expect(made.bias).toEqual(searched.bias);
+      expect(made.b).toEqual(searched.b);
       const [scores] = await scorePairs(
         shared,
         problem,
@@ -130,12 +132,14 @@ describe.each(['blocks.2.mlp.fc2', 'blocks.2.attn.qkv'])('the weight of %s', (la
       expect(both).toBeLessThanOrEqual(gptq);
       expect(ridge).toBeLessThan(nearest);
       expect(everything).toBeLessThanOrEqual(ridge);
-      for (const { codes, scoreOfNearest, bias } of made) {
+      for (const { codes, score, scoreOfNearest, bias, b } of made) {
         expect(scoreOfNearest).toBe(nearest);
         expect([Math.min(...codes), Math.max(...codes)].map(Math.abs).every((code) => code <= 4)).toBe(true);
         const { grid, rows } = gridOf(problem, searched);
-        const perRow = await rowScores(problem, searched, codeValues(codes, grid), bias);
+        const own = gridOf(problem, { ...searched, b });
+        const perRow = await rowScores(problem, { ...searched, b }, codeValues(codes, own.grid), bias);
         const before = await rowScores(problem, searched, codeValues(nearestCodes(grid), grid), searched.bias);
+        expect(sum(perRow)).toBe(score);
         for (let row = 0; row < rows; row++) expect(perRow[row]).toBeLessThanOrEqual(before[row]!);
       }
     });
@@ -177,6 +181,7 @@ test.each<[Metric, RightQuantizer['type']]>([
     const made = await compensateLayer(shared, problem, { ...searched, b, options });
     expect(made.score).toBeLessThan(0.97 * made.scoreOfNearest);
     expect(made.codes.length).toBe(depth * columns);
+    if (type === 'block') expect(made.b).toBe(b);
     if (type === 'block') expect([Math.min(...made.codes), Math.max(...made.codes)]).toEqual([-3, 3]);
   });
 });
@@ -205,7 +210,7 @@ test('the corrected bias leaves no mean error, over the rows that count', async 
   });
 });
 
-test('rows without a gradient do not count in a bias', async () => {
+test('rows count in a bias by their gradient', async () => {
   const options: Options = { ...NOTHING, biasCorrection: 'layer' };
   await withLayer(
     'blocks.2.mlp.fc2',
@@ -213,9 +218,8 @@ test('rows without a gradient do not count in a bias', async () => {
     [IMAGES],
     async (problem, searched) => {
       const made = await compensateLayer(shared, problem, { ...searched, options });
-      const { rows } = problem.geometry;
       const { grid } = gridOf(problem, searched);
-      const counted = Float32Array.from({ length: IMAGES * rows }, (_, row) => (row % rows === 0 ? 1 : 0));
+      const counted = await tokenWeights(shared, problem);
       const deployed = { codes: nearestCodes(grid), bias: searched.bias, a: searched.a, b: searched.b };
       const expected = correctedBias(searched.bias, await meanOutputError(shared, problem, deployed, counted));
       const changed = [...made.bias!].filter((value, i) => value !== searched.bias![i]);

@@ -118,6 +118,14 @@ function product(
   return { sum, bound: size.map((total) => (rows + 4) * 2 ** -23 * total + 1e-30) };
 }
 
+/** Columns less their weighted means. */
+function centre(values: Float64Array, weights: ArrayLike<number>, columns: number): Float64Array {
+  const means = new Float64Array(columns);
+  const total = Array.from(weights).reduce((sum, weight) => sum + weight, 0);
+  values.forEach((value, i) => (means[i % columns]! += (weights[Math.floor(i / columns)]! * value) / total));
+  return values.map((value, i) => value - means[i % columns]!);
+}
+
 describe('Gram matrices', () => {
   test.each([
     [1, 1, UNIFORM],
@@ -157,6 +165,26 @@ describe('Gram matrices', () => {
     for (const made of all.slice(1)) expect(made).toEqual(all[0]);
   });
 
+  test.each([UNIFORM, LEVELS])('have their means taken off where a bias takes them up', async (a) => {
+    const [rows, depth] = [7, 6];
+    const rowWeights = noise(3 * rows, 9).map((x) => 1 + x);
+    for (const weights of [undefined, rowWeights]) {
+      const { made, inputs } = await grams(rows, depth, [2, 1], a, { rowWeights: weights, cross: true, centred: true });
+      const counted = weights ?? new Float32Array(3 * rows).fill(1);
+      const coarse = Float64Array.from(inputs, (x) => dequantized(x, a));
+      const exact = Float64Array.from(inputs);
+      for (const [actual, right] of [
+        [made.quantized, coarse],
+        [made.cross!, exact],
+      ] as const) {
+        const [x, y] = [centre(coarse, counted, depth), centre(right, counted, depth)];
+        const { sum } = product(x, y, counted, rows, depth);
+        const largest = Math.max(...sum.map(Math.abs));
+        actual.forEach((value, i) => expect(Math.abs(value - sum[i]!)).toBeLessThan(1e-5 * largest));
+      }
+    }
+  });
+
   test('are symmetric, and have no cross product that nobody asked for', async () => {
     const { made } = await grams(8, 300, [2], UNIFORM, {});
     expect(made.cross).toBeUndefined();
@@ -179,20 +207,19 @@ describe('Gram matrices', () => {
   });
 });
 
-test('rows count by their mean squared gradient, at least the floor', async () => {
+test('rows count by the root of their mean squared gradient, and never nothing', async () => {
   const [rows, images] = [5, 3];
   const gradient = noise(images * rows * COLUMNS, 5).map((g, i) => (Math.floor(i / COLUMNS) % rows === 2 ? 0 : g));
-  const squares = Array.from({ length: images * rows }, (_, row) =>
-    gradient.subarray(row * COLUMNS, (row + 1) * COLUMNS).reduce((sum, g) => sum + g * g, 0),
+  const roots = Array.from({ length: images * rows }, (_, row) =>
+    Math.hypot(...gradient.subarray(row * COLUMNS, (row + 1) * COLUMNS)),
   );
-  const mean = squares.reduce((sum, square) => sum + square, 0) / squares.length;
+  const mean = roots.reduce((sum, root) => sum + root, 0) / roots.length;
   const chunks = chunksOf(new Float32Array(images * rows * 4), gradient, [1, 2], rows, 4);
-  const problem = { geometry: geometryOf(rows, 4), chunks };
+  const problem = { geometry: geometryOf(rows, 4), chunks, metric: 'hessian' as const };
   const weights = await tokenWeights(shared, problem);
-  weights.forEach((weight, row) => expect(weight).toBeCloseTo(squares[row]! / mean, 5));
-  expect(weights[2]).toBe(0);
-  const floored = await tokenWeights(shared, problem, 0.5);
-  expect([...floored]).toEqual([...weights].map((weight) => Math.max(0.5, weight)));
+  weights.forEach((weight, row) => expect(weight).toBeCloseTo(Math.max(0.02, roots[row]! / mean), 5));
+  expect(weights[2]).toBe(Math.fround(0.02));
+  expect([...(await tokenWeights(shared, { ...problem, metric: 'mse' }))]).toEqual(new Array(15).fill(1));
   const still = chunksOf(new Float32Array(rows * 4), new Float32Array(rows * COLUMNS), [1], rows, 4);
   expect([...(await tokenWeights(shared, { ...problem, chunks: still }))]).toEqual([1, 1, 1, 1, 1]);
   for (const chunk of [...chunks, ...still]) [chunk.a, chunk.gradient].forEach((b) => shared.pool.release(b));

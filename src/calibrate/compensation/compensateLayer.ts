@@ -2,12 +2,12 @@ import type { GpuContext } from '../../quantize/context.ts';
 import { codeRange } from '../../quantize/codeRange.ts';
 import type { LeftQuantizer, RightQuantizer } from '../../quantize/floatQuantizer.ts';
 import { CalibrationError } from '../errors.ts';
-import { imageCount, isRowMetric, type LayerProblem } from '../layerScorer.ts';
+import { isRowMetric, type LayerProblem } from '../layerScorer.ts';
 import type { LayerOptions } from '../options.ts';
 import { scorePairs } from '../scorePairs.ts';
-import { correctedBias, meanOutputError } from './biasCorrection.ts';
+import { correctedBias, meanOutputError, type WeightCodes } from './biasCorrection.ts';
 import { meanDiagonal } from './cholesky.ts';
-import { gptq } from './gptq.ts';
+import { gptq, gptqFactor, type CompensatedCodes } from './gptq.ts';
 import { gramMatrices } from './gram.ts';
 import { refine } from './refine.ts';
 import { ridgeWeights } from './ridge.ts';
@@ -26,6 +26,8 @@ export interface SearchedWeight {
 }
 
 export interface CompensatedWeight {
+  /** `b`, some scales changed where every output feature has its own. */
+  readonly b: RightQuantizer;
   /** int8 `[columns, depth]`, within the range of `b` */
   readonly codes: Int8Array;
   /** f32 `[columns]`; with bias correction, a layer without a bias gets one. */
@@ -35,11 +37,20 @@ export interface CompensatedWeight {
   readonly scoreOfNearest: number;
 }
 
-/** The penalty of a changed weight in units of the mean diagonal of the Gram matrix. */
-const RIDGE = 0.01;
+/**
+ * The penalty of a changed weight in units of the mean diagonal of the Gram matrix. Strong: a weak one fits the calibration images and
+ * is worse than none on others.
+ */
+const RIDGE = 0.2;
 
-/** The least that a row counts in a Gram matrix, in units of the mean: few rows alone would be fitted to the letter. */
-const LEAST_TOKEN_WEIGHT = 0.1;
+/** Scales of an output feature that compensation tries, relative to the one that is best for nearest codes. */
+const SCALE_FACTORS = [1, 1.08, 0.92, 1.17, 0.85];
+
+/** Codes to be scored, and the scales that they are of. */
+interface Variant {
+  readonly codes: Int8Array;
+  readonly grid: WeightGrid;
+}
 
 /**
  * Weight codes and bias of a linear layer that err less than the nearest codes under the layer's own score. The options say what is
@@ -51,80 +62,104 @@ const LEAST_TOKEN_WEIGHT = 0.1;
 export async function compensateLayer(
   context: GpuContext,
   problem: LayerProblem,
-  { weight, bias, a, b, options }: SearchedWeight,
+  searched: SearchedWeight,
 ): Promise<CompensatedWeight> {
+  const { weight, bias, a, b, options } = searched;
   const { columns: rows, depth: columns } = problem.geometry;
-  const grid: WeightGrid = {
-    weight,
-    scales: rowScales(b, rows),
-    rows,
-    columns,
-    range: codeRange(b.bits, b.restricted),
-  };
-  const nearest = nearestCodes(grid);
-  const variants = [nearest, ...(await compensatedCodes(context, problem, grid, a, options))];
-  const corrects = options.biasCorrection === 'layer';
-  const counted = corrects ? await countedRows(context, problem) : undefined;
-  const chosen = { codes: nearest.slice(), bias: bias || corrects ? new Float32Array(rows) : null };
+  const grid = { weight, scales: rowScales(b, rows), rows, columns, range: codeRange(b.bits, b.restricted) };
+  const rowWeights = await tokenWeights(context, problem);
+  const corrects = options.biasCorrection !== 'none';
+  const nearest = { codes: nearestCodes(grid), grid };
+  const variants = [nearest, ...(await compensatedVariants(context, problem, grid, searched, rowWeights))];
+  const codes = nearest.codes.slice();
+  const scales = grid.scales.slice();
+  const chosenBias = bias || corrects ? new Float32Array(rows) : null;
   const lowest = new Float64Array(rows).fill(Infinity);
   let scoreOfNearest = NaN;
-  for (const codes of variants) {
+  for (const variant of variants) {
+    const deployed = { codes: variant.codes, bias, a, b: withScales(b, variant.grid.scales) };
     const biases = [bias];
-    if (counted) {
-      biases.push(correctedBias(bias, await meanOutputError(context, problem, { codes, bias, a, b }, counted)));
-    }
+    if (corrects) biases.push(correctedBias(bias, await meanOutputError(context, problem, deployed, rowWeights)));
     for (const tried of biases) {
-      const scores = await score(context, problem, grid, codes, tried, { a, b }, rows);
-      if (codes === nearest && tried === bias) scoreOfNearest = sum(scores);
+      const scores = await score(context, problem, variant.grid, { ...deployed, bias: tried }, rows);
+      if (variant === nearest && tried === bias) scoreOfNearest = sum(scores);
       scores.forEach((value, row) => {
         if (!Number.isFinite(value)) throw notFinite(problem.name, value);
         if (value >= (lowest[row] as number)) return;
         lowest[row] = value;
-        chosen.codes.set(codes.subarray(row * columns, (row + 1) * columns), row * columns);
-        if (chosen.bias) chosen.bias[row] = tried?.[row] ?? 0;
+        copyRow(variant.codes, codes, row, rows);
+        copyRow(variant.grid.scales, scales, row, rows);
+        if (chosenBias) chosenBias[row] = tried?.[row] ?? 0;
       });
     }
   }
+  const chosen = { b: withScales(b, scales), codes, bias: chosenBias };
   if (!isRowMetric(problem.metric)) return { ...chosen, score: sum(lowest), scoreOfNearest };
-  const whole = async (codes: Int8Array, of: Float32Array | null) =>
-    sum(await score(context, problem, grid, codes, of, { a, b }, 1)); // single columns are scored by another metric
+  // single columns are scored by another metric
+  const whole = async (of: WeightGrid, made: WeightCodes) => sum(await score(context, problem, of, made, 1));
   return {
     ...chosen,
-    score: await whole(chosen.codes, chosen.bias),
-    scoreOfNearest: await whole(nearest, bias),
+    score: await whole({ ...grid, scales }, { ...chosen, a }),
+    scoreOfNearest: await whole(grid, { codes: nearest.codes, bias, a, b }),
   };
 }
 
-type Quantizers = Pick<SearchedWeight, 'a' | 'b'>;
-
-/** The codes that the options ask for beyond the nearest ones. */
-async function compensatedCodes(
+/** What the options ask for beyond the nearest codes. */
+async function compensatedVariants(
   context: GpuContext,
   problem: LayerProblem,
   grid: WeightGrid,
-  a: LeftQuantizer,
-  { compensation, rounding }: SearchedWeight['options'],
-): Promise<Int8Array[]> {
+  { a, b, options }: SearchedWeight,
+  rowWeights: Float32Array,
+): Promise<Variant[]> {
+  const { compensation, rounding, biasCorrection } = options;
   if (compensation === 'none' && rounding === 'nearest') return [];
+  const centred = biasCorrection !== 'none'; // the bias takes up the mean
   const cross = compensation === 'ridge-gptq';
-  const rowWeights =
-    problem.metric === 'hessian' ? await tokenWeights(context, problem, LEAST_TOKEN_WEIGHT) : undefined;
-  const { quantized: gram, cross: crossGram } = await gramMatrices(context, problem, a, { rowWeights, cross });
-  const mean = meanDiagonal(gram, grid.columns);
-  if (!(mean > 0 && mean < Infinity)) return [];
-  const target = crossGram ? ridgeWeights(grid.weight, gram, crossGram, RIDGE * mean) : grid.weight;
-  const moved = { ...grid, weight: target, gram };
-  const compensated = compensation === 'none' ? [] : [gptq(moved)];
-  if (rounding === 'nearest') return compensated;
-  return [...compensated, refine({ ...moved, codes: compensated[0] ?? nearestCodes(grid) })];
+  const { quantized: gram, cross: crossGram } = await gramMatrices(context, problem, a, { rowWeights, cross, centred });
+  const factor = gptqFactor(gram, grid.columns);
+  if (!factor) return [];
+  const penalty = RIDGE * meanDiagonal(gram, grid.columns);
+  const target = crossGram ? ridgeWeights(grid.weight, gram, crossGram, penalty) : grid.weight;
+  let best: Variant = { codes: nearestCodes(grid), grid: { ...grid, weight: target } };
+  const variants: Variant[] = [];
+  if (compensation !== 'none') {
+    const factors = hasOwnScales(b, grid.rows) ? SCALE_FACTORS : [1];
+    best = bestScales(
+      best.grid,
+      factors.map((by) => grid.scales.map((scale) => scale * by)),
+      (of) => gptq(factor, of),
+    );
+    variants.push(best);
+  }
+  if (rounding === 'refined') variants.push({ ...best, codes: refine({ ...best.grid, codes: best.codes, gram }) });
+  return variants;
 }
 
-/** 1 for every row that mean errors are taken over: those whose gradient is not exactly 0, where the metric has a gradient. */
-async function countedRows(context: GpuContext, problem: LayerProblem): Promise<Float32Array> {
-  const all = new Float32Array(imageCount(problem) * problem.geometry.rows).fill(1);
-  if (problem.metric !== 'hessian') return all;
-  const counted = (await tokenWeights(context, problem)).map((weight) => (weight > 0 ? 1 : 0));
-  return counted.some((count) => count > 0) ? counted : all;
+/** Codes of every row under the scales that let it err least. */
+function bestScales(
+  grid: WeightGrid,
+  candidates: readonly Float32Array[],
+  compensate: (grid: WeightGrid) => CompensatedCodes,
+): Variant {
+  const codes = new Int8Array(grid.weight.length);
+  const scales = grid.scales.slice();
+  const lowest = new Float64Array(grid.rows).fill(Infinity);
+  for (const tried of candidates) {
+    const made = compensate({ ...grid, scales: tried });
+    made.errors.forEach((error, row) => {
+      if (error >= (lowest[row] as number)) return;
+      lowest[row] = error;
+      copyRow(made.codes, codes, row, grid.rows);
+      copyRow(tried, scales, row, grid.rows);
+    });
+  }
+  return { codes, grid: { ...grid, scales } };
+}
+
+function copyRow<Values extends Int8Array | Float32Array>(from: Values, to: Values, row: number, rows: number): void {
+  const width = from.length / rows;
+  to.set(from.subarray(row * width, (row + 1) * width), row * width);
 }
 
 /** Scores of explicit codes, one for each of equal parts of the columns: values of codes are quantized to those codes again. */
@@ -132,9 +167,7 @@ async function score(
   context: GpuContext,
   problem: LayerProblem,
   grid: WeightGrid,
-  codes: Int8Array,
-  bias: Float32Array | null,
-  { a, b }: Quantizers,
+  { codes, bias, a, b }: WeightCodes,
   parts: number,
 ): Promise<Float64Array> {
   const scope = context.pool.scope();
@@ -146,6 +179,15 @@ async function score(
   } finally {
     scope.release();
   }
+}
+
+function hasOwnScales(b: RightQuantizer, rows: number): boolean {
+  return b.type === 'uniform' && b.scales.length === rows;
+}
+
+/** `b` with the scales of its rows where each has its own, else as it is. */
+function withScales(b: RightQuantizer, scales: Float32Array): RightQuantizer {
+  return hasOwnScales(b, scales.length) ? { ...b, scales: [...scales] } : b;
 }
 
 /** The scales of every output feature, when equal runs of them share some. */

@@ -1,73 +1,97 @@
 import { choleskyUpper, meanDiagonal } from './cholesky.ts';
 import { products } from './products.ts';
-import { nearestCode, nearestCodes, scaleAt, type WeightGrid } from './weightCodes.ts';
+import { nearestCode, scaleAt, type WeightGrid } from './weightCodes.ts';
 
-export interface GptqProblem extends WeightGrid {
-  /** f64 `[columns, columns]`, `X^T X` of the quantized inputs; symmetric. */
-  readonly gram: Float64Array;
-  /** Added to the diagonal, in units of its mean. Default 0.01. */
-  readonly damping?: number;
+/** A damped Gram matrix, ready to compensate any weight whose inputs it is of. */
+export interface GptqFactor {
+  readonly columns: number;
+  /** Columns, the last to be rounded first. */
+  readonly order: readonly number[];
+  /** Upper triangular Cholesky factor of the matrix in that order, every row divided by its diagonal. */
+  readonly unit: Float64Array;
+  /** Those diagonals squared: what an error of each column costs that no later column can make up for. */
+  readonly pivots: Float64Array;
+}
+
+/** Codes of a weight and the error of each of its rows. */
+export interface CompensatedCodes {
+  /** int8 `[rows, columns]`, within the range of the grid */
+  readonly codes: Int8Array;
+  /** `d H d^T`, H damped, d = weight - scale * codes of a row. */
+  readonly errors: Float64Array;
 }
 
 /** Rows that go through the columns together, so that a row of the factor is read once for all of them. */
 const ROWS_TOGETHER = 16;
 
+/** The least diagonal that damping is reckoned from, in units of the mean: columns that no input reaches have none. */
+const LEAST_DIAGONAL = 0.01;
+
 /**
- * Weight codes column by column, each rounding error made up for by the columns after it (GPTQ; Frantar et al. 2022), in the order of
- * descending diagonals: `|| X W^T - X (s Q)^T ||^2` falls below that of the nearest codes wherever inputs are correlated.
+ * Factors a Gram matrix for `gptq`, the columns in the order of descending diagonals.
+ *
+ * @param gram f64 `[columns, columns]`, of the quantized inputs; symmetric
+ * @param damping added to each diagonal in units of itself: an input of massive outliers says nothing of how much the others may bend
+ * @returns undefined for a matrix of zeros
+ * @throws RangeError when the damped matrix is not positive definite
+ */
+export function gptqFactor(gram: Float64Array, columns: number, damping = 0.01): GptqFactor | undefined {
+  const mean = meanDiagonal(gram, columns);
+  if (mean === 0) return undefined;
+  const order = descendingDiagonal(gram, columns).reverse();
+  const unit = new Float64Array(columns * columns);
+  order.forEach((from, i) => {
+    for (let j = i; j < columns; j++) unit[i * columns + j] = gram[from * columns + (order[j] as number)] as number;
+    const diagonal = unit[i * columns + i] as number;
+    unit[i * columns + i] = diagonal + damping * Math.max(diagonal, LEAST_DIAGONAL * mean);
+  });
+  choleskyUpper(unit, columns);
+  const pivots = new Float64Array(columns);
+  for (let i = 0; i < columns; i++) {
+    const diagonal = unit[i * columns + i] as number;
+    pivots[i] = diagonal * diagonal;
+    for (let j = i; j < columns; j++) unit[i * columns + j] = (unit[i * columns + j] as number) / diagonal;
+  }
+  return { columns, order, unit, pivots };
+}
+
+/**
+ * Weight codes column by column, each rounding error made up for by the columns after it (GPTQ; Frantar et al. 2022):
+ * `|| X W^T - X (s Q)^T ||^2` falls below that of the nearest codes wherever inputs are correlated.
  *
  * The update of all later columns after each one is not carried out. With the damped Gram matrix `H = V V^T`, V upper triangular in the
  * order of the columns, what column j must become so that the columns after it can still make up for everything is
- * `t_j = w_j + sum over l < j of V[l, j] (w_l - s q_l) / V[j, j]`, which is the same number: one factorisation, no inverse, one pass.
- * A column that no input reaches has no other to make up for it: it keeps its nearest code.
- *
- * @returns int8 `[rows, columns]`, within `range`
- * @throws RangeError when the damped Gram matrix is not positive definite
+ * `t_j = w_j + sum over l < j of V[l, j] (w_l - s q_l) / V[j, j]`, which is the same number, and what it then leaves is
+ * `V[j, j]^2 (t_j - s q_j)^2`: one factorisation, no inverse, one pass. A column that no input reaches keeps its nearest code.
  */
-export function gptq(problem: GptqProblem): Int8Array {
-  const { weight, rows, columns, scales, range, gram, damping = 0.01 } = problem;
-  const mean = meanDiagonal(gram, columns);
-  if (!(mean > 0)) return nearestCodes(problem);
-  const order = descendingDiagonal(gram, columns).reverse(); // the last column first: V of one order is R^T of the other
-  const factor = unitFactor(gram, columns, order, damping * mean);
+export function gptq({ columns, order, unit, pivots }: GptqFactor, grid: WeightGrid): CompensatedCodes {
+  const { weight, rows, scales, range } = grid;
   const codes = new Int8Array(rows * columns);
-  const errors = Array.from({ length: ROWS_TOGETHER }, () => new Float64Array(columns));
+  const errors = new Float64Array(rows);
+  const differences = Array.from({ length: ROWS_TOGETHER }, () => new Float64Array(columns));
   const sums = new Float64Array(ROWS_TOGETHER);
   for (let first = 0; first < rows; first += ROWS_TOGETHER) {
     const together = Math.min(ROWS_TOGETHER, rows - first);
     for (let r = columns - 1; r >= 0; r--) {
       const column = order[r] as number;
-      products(factor, r * columns, r + 1, columns, errors, together, sums);
+      products(unit, r * columns, r + 1, columns, differences, together, sums);
       for (let i = 0; i < together; i++) {
         const row = first + i;
         const value = weight[row * columns + column] as number;
+        const target = value + (sums[i] as number);
         const scale = scaleAt(scales, rows, columns, row, column);
-        const code = nearestCode(value + (sums[i] as number), scale, range);
+        const code = nearestCode(target, scale, range);
         codes[row * columns + column] = code;
-        (errors[i] as Float64Array)[r] = value - scale * code;
+        (differences[i] as Float64Array)[r] = value - scale * code;
+        errors[row] = (errors[row] as number) + (pivots[r] as number) * (target - scale * code) ** 2;
       }
     }
   }
-  return codes;
+  return { codes, errors };
 }
 
 /** Columns by descending diagonal; equal ones in ascending order. */
 function descendingDiagonal(gram: Float64Array, columns: number): number[] {
   const diagonal = (k: number) => gram[k * columns + k] as number;
   return Array.from({ length: columns }, (_, k) => k).sort((a, b) => diagonal(b) - diagonal(a) || a - b);
-}
-
-/** The Cholesky factor of the reordered and damped matrix, each row divided by its diagonal. */
-function unitFactor(gram: Float64Array, columns: number, order: readonly number[], damping: number): Float64Array {
-  const factor = new Float64Array(columns * columns);
-  order.forEach((from, i) => {
-    for (let j = i; j < columns; j++) factor[i * columns + j] = gram[from * columns + (order[j] as number)] as number;
-    factor[i * columns + i] = (factor[i * columns + i] as number) + damping;
-  });
-  choleskyUpper(factor, columns);
-  for (let i = 0; i < columns; i++) {
-    const diagonal = factor[i * columns + i] as number;
-    for (let j = i; j < columns; j++) factor[i * columns + j] = (factor[i * columns + j] as number) / diagonal;
-  }
-  return factor;
 }

@@ -5,13 +5,14 @@ import { denseMatrix, matmulF32, type StridedMatrix } from '../../kernels/matmul
 import type { GpuContext } from '../../quantize/context.ts';
 import type { LeftQuantizer } from '../../quantize/floatQuantizer.ts';
 import type { LayerProblem } from '../layerScorer.ts';
+import { addColumnSums } from './columnSums.ts';
 import { layerProduct, uploadIdentity } from './layerProduct.ts';
 
-/** Products of a layer's inputs over all rows of all images: X captured, X^ quantized and dequantized. */
+/** Products of a layer's inputs over all rows of all images: X captured, X^ quantized and dequantized; D what rows count. */
 export interface GramMatrices {
-  /** f64 `[depth, depth]`, `X^^T X^`; symmetric to the bit. */
+  /** f64 `[depth, depth]`, `X^^T D X^`; symmetric to the bit. */
   readonly quantized: Float64Array;
-  /** f64 `[depth, depth]`, `X^^T X`; absent unless asked for. */
+  /** f64 `[depth, depth]`, `X^^T D X`; absent unless asked for. */
   readonly cross: Float64Array | undefined;
 }
 
@@ -20,6 +21,8 @@ export interface GramOptions {
   readonly rowWeights?: Float32Array | undefined;
   /** Whether `cross` is wanted. Default false. */
   readonly cross?: boolean;
+  /** Take the means off: for errors whose mean a bias takes up. Default false. */
+  readonly centred?: boolean;
 }
 
 /** Rows of a matrix that are computed together: half the work of a symmetric one is left out in steps of these. */
@@ -37,12 +40,14 @@ export async function gramMatrices(
   context: GpuContext,
   problem: Pick<LayerProblem, 'geometry' | 'chunks'>,
   a: LeftQuantizer,
-  { rowWeights, cross = false }: GramOptions = {},
+  { rowWeights, cross = false, centred = false }: GramOptions = {},
 ): Promise<GramMatrices> {
   const { rows, depth } = problem.geometry;
   const quantized = new Float64Array(depth * depth);
   const pixels = a.type === 'pixels'; // exact: X^ = X
   const crossed = cross ? (pixels ? quantized : new Float64Array(depth * depth)) : undefined;
+  const [sums, crossSums] = [new Float64Array(depth), new Float64Array(depth)];
+  let total = 0;
   const whole = context.pool.scope();
   try {
     const identity = uploadIdentity(a, depth, whole);
@@ -67,6 +72,13 @@ export async function gramMatrices(
           const view = { offset, outerStride: imageStride, innerStride: 0, rowStride, columnStride };
           await addProducts(context, left, chunk.a, shape, view, crossed, false);
         }
+        if (centred) {
+          const weights = rowWeights?.subarray(firstRow, firstRow + count) ?? new Float32Array(count).fill(1);
+          total += weights.reduce((sum, weight) => sum + weight, 0);
+          const columns = { images: chunk.images, rows, columns: depth };
+          await addColumnSums(context, values, columns, weights, sums, 1);
+          if (crossed && !pixels) await addColumnSums(context, chunk.a, columns, weights, crossSums, 1);
+        }
         firstRow += count;
       } finally {
         scope.release();
@@ -75,10 +87,25 @@ export async function gramMatrices(
   } finally {
     whole.release();
   }
+  if (centred) {
+    takeOff(quantized, sums, sums, total);
+    if (crossed && !pixels) takeOff(crossed, sums, crossSums, total);
+  }
   for (let i = 0; i < depth; i++) {
     for (let j = i + 1; j < depth; j++) quantized[j * depth + i] = quantized[i * depth + j] as number;
   }
   return { quantized, cross: crossed };
+}
+
+/** `matrix -= left right^T / count`. */
+function takeOff(matrix: Float64Array, left: Float64Array, right: Float64Array, count: number): void {
+  const depth = left.length;
+  for (let i = 0; i < depth; i++) {
+    const mean = (left[i] as number) / count;
+    for (let j = 0; j < depth; j++) {
+      matrix[i * depth + j] = (matrix[i * depth + j] as number) - mean * (right[j] as number);
+    }
+  }
 }
 
 /** Rows of a transposed matrix begin at multiples of four elements: the product then reads four at a time. */

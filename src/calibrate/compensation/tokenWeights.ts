@@ -4,20 +4,23 @@ import { rangeStatistics } from '../../kernels/rangeStatistics.ts';
 import type { GpuContext } from '../../quantize/context.ts';
 import type { LayerProblem } from '../layerScorer.ts';
 
+/** The least that a row counts: what only a few rows decide would be fitted to them to the letter. */
+const LEAST_WEIGHT = 0.02;
+
 /**
- * What each row of a linear layer counts in its error: the mean square of the gradient of its output, in units of the mean over all
- * rows, and at least `floor`. With `(g (y - y^))^2` as the score, the Gram matrix of rows weighted so is the quadratic form of the
- * whole layer's score but for what differs between columns.
+ * What each row of a linear layer counts in its error: the root mean square of the gradient of its output, in units of the mean over
+ * all rows, and a little at least. The score weights rows by the square; that makes compensation fit the few rows of the largest
+ * gradients of these images, the root carries over to others. Without a gradient every row counts 1.
  *
  * @returns f32, one for each row of every image in order
  */
 export async function tokenWeights(
   { device, pool }: GpuContext,
-  { geometry, chunks }: Pick<LayerProblem, 'geometry' | 'chunks'>,
-  floor = 0,
+  { geometry, chunks, metric }: Pick<LayerProblem, 'geometry' | 'chunks' | 'metric'>,
 ): Promise<Float32Array> {
   const { rows, columns, output } = geometry;
-  const squares: number[] = [];
+  if (metric !== 'hessian') return new Float32Array(rows * chunks.reduce((sum, { images }) => sum + images, 0)).fill(1);
+  const roots: number[] = [];
   for (const { images, gradient } of chunks) {
     const scope = pool.scope();
     try {
@@ -32,11 +35,11 @@ export async function tokenWeights(
       const params = { images, heads: rows, rows: 1, columns, view };
       submit(device, [await rangeStatistics(device, { source: gradient, statistics }, params)]);
       const values = await readF32(device, statistics, 4 * images * rows);
-      for (let row = 0; row < images * rows; row++) squares.push(values[4 * row + 3] as number);
+      for (let row = 0; row < images * rows; row++) roots.push(Math.sqrt(values[4 * row + 3] as number));
     } finally {
       scope.release();
     }
   }
-  const mean = squares.reduce((total, square) => total + square, 0) / squares.length;
-  return Float32Array.from(squares, (square) => (mean > 0 ? Math.max(floor, square / mean) : 1));
+  const mean = roots.reduce((total, root) => total + root, 0) / roots.length;
+  return Float32Array.from(roots, (root) => (mean > 0 ? Math.max(LEAST_WEIGHT, root / mean) : 1));
 }

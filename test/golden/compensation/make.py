@@ -1,7 +1,7 @@
 """Numbers from PyTorch that weight compensation is held to: writes compensation.json beside this file.
 
 GPTQ in the form of the paper (Frantar et al. 2022, algorithm 1 with blocks of one column): the inverse of the damped Gram matrix, its
-upper Cholesky factor, and the update of all later columns after each one. Ridge by the normal equations of the stacked least squares
+upper Cholesky factor, and the update of all later columns after each one; damped in units of each diagonal. Ridge by the normal equations of the stacked least squares
 problem. In double.
 
 Made with Debian 12's python3-torch 1.13.1: /usr/bin/python3 test/golden/compensation/make.py
@@ -21,7 +21,8 @@ def numbers(tensor):
 
 def gptq(weight, scales, low, high, gram, damping):
     columns = weight.shape[1]
-    damped = gram + damping * gram.diagonal().mean() * torch.eye(columns, dtype=torch.float64)
+    diagonal = gram.diagonal()
+    damped = gram + damping * torch.diag(torch.maximum(diagonal, 0.01 * diagonal.mean()))
     order = torch.argsort(gram.diagonal(), descending=True)
     inverse = torch.linalg.inv(damped[order][:, order])
     upper = torch.linalg.cholesky(inverse, upper=True)
