@@ -118,6 +118,22 @@ export function leftFromRanges(
   return { type: 'uniform', bits, granularity, scales, ...restricted };
 }
 
+/** `quantizer` with other scales, one for each of its own; twin ranges after GELU are tied anew. */
+export function leftFromScales(quantizer: LeftQuantizer, scales: readonly number[], shiftLimit: number): LeftQuantizer {
+  switch (quantizer.type) {
+    case 'uniform':
+    case 'block':
+    case 'published-gelu':
+      return { ...quantizer, scales };
+    case 'twin-gelu': {
+      const [scaleR2] = scales as [number];
+      return { ...quantizer, scaleR2, shift: tieGelu(scaleR2, quantizer.bits, shiftLimit).shift };
+    }
+    default:
+      return quantizer;
+  }
+}
+
 /** The scale of negative values in the published code, one step less than would hold their minimum exactly. */
 export function publishedNegativeScale(bits: number): number {
   return Math.fround(0.16997124254703522 / 2 ** (bits - 1));
