@@ -6,6 +6,7 @@ import type { GeluOperation, LayerNormOperation, SoftmaxOperation } from '../mod
 import type { Model } from '../model/load.ts';
 import {
   geluForm,
+  integersOf,
   layerNormForm,
   probabilityRescales,
   RANGE_MARGIN,
@@ -109,7 +110,7 @@ function valuesOf(
       case 'softmax':
         return softmaxValues(problem, problem.operation, problem.quantizer as SoftmaxQuantizer, method);
       case 'gelu':
-        return geluValues(problem, problem.quantizer as GeluQuantizer, method);
+        return geluValues(problem, integersOf(problem.quantizer as GeluQuantizer), method);
       case 'layerNorm':
         return normValues(
           problem,
@@ -193,10 +194,12 @@ function normValues(
   const xScale = stepFor(RANGE_MARGIN * range, 16);
   const yScale = quantizer.scales[0] as number;
   const form = layerNormForm(method);
-  const constants = layerNormConstants(form, { gamma, beta, epsilon, xScale, yScale });
+  const { zeroPoint = 0 } = quantizer;
+  const moved = beta.map((value) => value + zeroPoint * yScale);
+  const constants = layerNormConstants(form, { gamma, beta: moved, epsilon, xScale, yScale });
   const x = Int16Array.from(codesOf(input.values, xScale, 16));
   const shape = { features, form, epsilon: constants.epsilon, qmin: -q, qmax: q - 1 };
-  return Float64Array.from(intLayerNormReference(x, constants, shape), (code) => yScale * code);
+  return Float64Array.from(intLayerNormReference(x, constants, shape), (code) => yScale * (code - zeroPoint));
 }
 
 /** Signed codes of `bits` as the rescale of an accumulator gives them: halves up, saturated. */

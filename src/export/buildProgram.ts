@@ -81,29 +81,42 @@ function addStep(draft: ProgramDraft, weights: QuantizedWeights, { unit, operati
 
 function addLinear(draft: ProgramDraft, weights: QuantizedWeights, unit: Unit, operation: LinearOperation): void {
   const { name, outFeatures, inFeatures } = operation;
-  const { a, b } = draft.layer(name);
+  const { b } = draft.layer(name);
+  const input = draft.flow.name(unit, operation.input);
+  const { codes, scales } = draft.tensor(input);
+  if (!codes) throw new ExportError(`${name}: its input ${input} has no codes`);
   const { outputs, form, factor, residual } = linearTarget(draft, unit, operation);
   const outputSteps = outputs.flatMap(({ tensor }) => {
     const { heads, columns, scales } = draft.tensor(tensor);
     return Array.from({ length: heads * columns }, (_, i) => groupValue(scales, i, heads * columns));
   });
+  const offsets = outputs.flatMap(({ tensor }) => {
+    const { heads, columns } = draft.tensor(tensor);
+    return new Array<number>(heads * columns).fill(draft.offset(tensor));
+  });
   const parameters = forLayer(name, () =>
     integerLinear({
       codes: weights.codes(name, outFeatures * inFeatures),
       scales: Array.from({ length: outFeatures }, (_, i) => factor * groupValue(b.scales, i, outFeatures)),
-      bias: weights.bias(name, outFeatures)?.map((value) => factor * value) ?? null,
+      bias: biasOf(weights.bias(name, outFeatures), factor, offsets),
       inFeatures,
-      input: codesOf(a),
-      inputStep: steps(a)[0] as number,
+      input: codes,
+      inputStep: scales[0] as number,
+      inputZero: draft.zeroPoints.get(input) ?? 0,
       outputSteps,
       form,
     }),
   );
   draft.linear.set(name, parameters);
-  const input = draft.flow.name(unit, operation.input);
   draft.operations.push({
     ...{ kind: 'linear', name, input, inFeatures, outFeatures, weightBits: b.bits, outputs, residual },
   });
+}
+
+/** `factor` times a bias plus the offsets of the outputs; null when nothing is added. */
+function biasOf(bias: Float32Array | null, factor: number, offsets: readonly number[]): Float64Array | null {
+  if (!bias && offsets.every((offset) => offset === 0)) return null;
+  return Float64Array.from(offsets, (offset, i) => factor * (bias?.[i] ?? 0) + offset);
 }
 
 function addProduct(draft: ProgramDraft, unit: Unit, operation: MatmulOperation): void {
@@ -116,7 +129,7 @@ function addProduct(draft: ProgramDraft, unit: Unit, operation: MatmulOperation)
   const reader = draft.reader(output).operation;
   if (reader.kind === 'softmax') {
     draft.add(output, { layout: 'int32', heads, rows, columns, scales: units });
-    draft.operations.push({ kind: 'product', name, a, b, output, rescales: null });
+    draft.operations.push({ kind: 'product', name, a, b, output, bias: null, rescales: null });
     return;
   }
   if (reader.kind !== 'linear') throw new ExportError(`${name}: a product before ${reader.kind} has no integer form`);
@@ -126,7 +139,9 @@ function addProduct(draft: ProgramDraft, unit: Unit, operation: MatmulOperation)
   draft.addCodes(output, rows, heads * columns, draft.layer(reader.name).a);
   const step = draft.tensor(output).scales[0] as number;
   const rescales = forLayer(name, () => units.map((size) => dyadic(size / step, 8)));
-  draft.operations.push({ kind: 'product', name, a, b, output, rescales });
+  const offset = draft.offset(output);
+  const bias = offset === 0 ? null : units.map((size) => Math.round(offset / size));
+  draft.operations.push({ kind: 'product', name, a, b, output, bias, rescales });
 }
 
 function addSoftmax(draft: ProgramDraft, unit: Unit, operation: SoftmaxOperation): void {
@@ -169,7 +184,7 @@ function addLayerNorm(draft: ProgramDraft, weights: QuantizedWeights, unit: Unit
   const { form, gain, bias, epsilon } = forLayer(name, () =>
     layerNormConstants(layerNormForm(method), {
       gamma: weights.float(`${operation.name}.weight`, features),
-      beta: weights.float(`${operation.name}.bias`, features),
+      beta: weights.float(`${operation.name}.bias`, features).map((value) => value + draft.offset(output)),
       epsilon: floatEpsilon,
       xScale: draft.tensor(input).scales[0] as number,
       yScale: draft.tensor(output).scales[0] as number,

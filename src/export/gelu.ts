@@ -1,5 +1,5 @@
 import type { GeluOperation, LinearOperation, Unit } from '../model/graph.ts';
-import { geluForm, isGeluQuantizer, type GeluForm, type GeluQuantizer } from '../quantize/nonlinear.ts';
+import { geluForm, integersOf, isGeluQuantizer, type GeluForm, type GeluQuantizer } from '../quantize/nonlinear.ts';
 import { ExportError, forLayer } from './errors.ts';
 import { methodOf } from './nonlinear.ts';
 import type { ProgramDraft } from './programDraft.ts';
@@ -14,6 +14,6 @@ export function geluFormOf(draft: ProgramDraft, unit: Unit, operation: GeluOpera
 export function geluQuantizer(draft: ProgramDraft, unit: Unit, { name, output }: GeluOperation): GeluQuantizer {
   const reader = draft.reader(draft.flow.name(unit, output)).operation as LinearOperation;
   const quantizer = draft.layer(reader.name).a;
-  if (isGeluQuantizer(quantizer)) return quantizer;
+  if (isGeluQuantizer(quantizer)) return integersOf(quantizer);
   throw new ExportError(`${name}: integer inference has no ${quantizer.type} codes of ${reader.name} after GELU`);
 }

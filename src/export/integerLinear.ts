@@ -9,11 +9,13 @@ export interface LinearToExport {
   readonly codes: Int8Array;
   /** Step of each output feature. */
   readonly scales: readonly number[];
-  readonly bias: Float32Array | null;
+  readonly bias: ArrayLike<number> | null;
   readonly inFeatures: number;
   /** What the input's codes mean, and their real step. */
   readonly input: IntegerCodes;
   readonly inputStep: number;
+  /** Code of the input's value 0. Default 0. */
+  readonly inputZero?: number;
   /** Real step of each output feature's integers, and the form of their rescale. */
   readonly outputSteps: readonly number[];
   readonly form: 8 | 'int16';
@@ -30,11 +32,11 @@ const BIAS_ONLY_RATIO = 2 ** -16;
  * @throws RangeError naming the feature, when even that does not help
  */
 export function integerLinear(linear: LinearToExport): LinearParameters {
-  const { inFeatures, inputStep, outputSteps, form } = linear;
+  const { inFeatures, inputStep, inputZero = 0, outputSteps, form } = linear;
   const outFeatures = outputSteps.length;
   const codes = Int8Array.from(linear.codes);
   const scales = Float32Array.from(linear.scales);
-  const bias = linear.bias ? new Int32Array(outFeatures) : null;
+  const bias = linear.bias || inputZero !== 0 ? new Int32Array(outFeatures) : null;
   const multipliers = new Uint32Array(outFeatures);
   const shifts = new Uint8Array(outFeatures);
   for (let feature = 0; feature < outFeatures; feature++) {
@@ -44,7 +46,7 @@ export function integerLinear(linear: LinearToExport): LinearParameters {
     if (row.every((code) => code === 0)) scales[feature] = (BIAS_ONLY_RATIO * outputStep) / inputStep;
     for (;;) {
       const unit = inputStep * (scales[feature] as number);
-      const shift = Math.round(floatBias / unit);
+      const shift = Math.round(floatBias / unit) - inputZero * row.reduce((sum, code) => sum + code, 0);
       const bound = largestSums(row, 1, inFeatures, linear.input, null).sum + Math.abs(shift);
       if (bound < 2 ** 31 && unit / outputStep >= leastRatio(form)) {
         if (bias) bias[feature] = shift;

@@ -28,6 +28,8 @@ export class ProgramDraft {
   readonly tokens = new Map<string, TokensParameters>();
   /** Rows that were picked out of a tensor: nothing is copied, the reader takes the row. */
   readonly selected = new Map<string, { readonly tensor: string; readonly row: number }>();
+  /** Code of the value 0 of tensors of uniform codes, where it is another than 0. */
+  readonly zeroPoints = new Map<string, number>();
   /** Outputs of additions that the linear layer before them writes itself. */
   readonly fused = new Set<string>();
   readonly #units: readonly Unit[];
@@ -79,7 +81,13 @@ export class ProgramDraft {
         `${name}: the input of a linear layer has one scale, the recipe gives it ${others.length + 1}`,
       );
     }
+    if (quantizer.type === 'uniform' && quantizer.zeroPoint) this.zeroPoints.set(name, quantizer.zeroPoint);
     this.add(name, { layout: 'left', heads: 1, rows, columns, scales: [step], codes: codesOf(quantizer) });
+  }
+
+  /** Real value of the zero point of a tensor: what its codes stand for is off by it. */
+  offset(name: string): number {
+    return (this.zeroPoints.get(name) ?? 0) * (this.tensor(name).scales[0] as number);
   }
 
   /** @throws ExportError naming the layer when it is missing, or its codes have no product of integers */

@@ -10,9 +10,15 @@ export function codeRange({ kind, bits, shift, levels }: IntegerCodes): readonly
 }
 
 /** What the accumulator of a product of two activations can reach, whatever its operands, of `depth` codes of a and of b each. */
-export function largestProduct(a: IntegerCodes, b: IntegerCodes, depth: number): number {
+export function largestProduct(
+  a: IntegerCodes,
+  b: IntegerCodes,
+  depth: number,
+  bias: readonly number[] | null,
+): number {
   const [least, largest] = codeRange(a);
-  return Math.max(-least, largest) * depth * 2 ** (b.bits - 1);
+  const most = (bias ?? []).reduce((size, value) => Math.max(size, Math.abs(value)), 0);
+  return Math.max(-least, largest) * depth * 2 ** (b.bits - 1) + most;
 }
 
 /**

@@ -86,8 +86,8 @@ function operationEntry(operation: IntegerOperation, { biasBits, tableNumber }: 
       };
     }
     case 'product': {
-      const { a, b, output, rescales } = operation;
-      return { kind, name, a, b, output, rescales: rescales?.map(pair) };
+      const { a, b, output, bias, rescales } = operation;
+      return { kind, name, a, b, output, bias: bias ?? undefined, rescales: rescales?.map(pair) };
     }
     case 'tokens':
       return { kind, name, input: operation.input, output: operation.output, prefixRows: operation.prefixRows };

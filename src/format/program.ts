@@ -88,6 +88,8 @@ export interface ProductOperation {
   readonly a: string;
   readonly b: string;
   readonly output: string;
+  /** Added to the sums, one a head, where the codes of the output count from elsewhere than 0; none for an int32 output. */
+  readonly bias: readonly number[] | null;
   /** One a head; none for an int32 output. */
   readonly rescales: readonly Dyadic[] | null;
 }

@@ -39,13 +39,14 @@ export function readOperation(entry: JsonReader, tables: readonly Uint32Array[])
         residual: readResidual(entry.field('residual')),
       };
     case 'product':
-      only('a', 'b', 'output', 'rescales');
+      only('a', 'b', 'output', 'bias', 'rescales');
       return {
         kind,
         name,
         a: tensor('a'),
         b: tensor('b'),
         output: tensor('output'),
+        bias: readBias(entry.field('bias')),
         rescales: readOptionalDyadics(entry.field('rescales')),
       };
     case 'tokens':
@@ -99,6 +100,11 @@ function readResidual(entry: JsonReader): ({ readonly tensor: string } & Dyadic)
   const [tensor, multiplier, shift, more] = entry.items();
   if (!tensor || !multiplier || !shift || more) return entry.refuse('[tensor, multiplier, shift]');
   return { tensor: readName(tensor), ...readDyadic(multiplier, shift) };
+}
+
+function readBias(entry: JsonReader): number[] | null {
+  if (entry.value === undefined) return null;
+  return entry.items().map((item) => item.integer(-LARGEST_INTEGER, LARGEST_INTEGER));
 }
 
 function readOptionalDyadics(entry: JsonReader): Dyadic[] | null {

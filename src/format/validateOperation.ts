@@ -127,7 +127,7 @@ function writable(name: string, check: Check): IntegerTensor {
   return expected(name, output.codes ? { kind: 'uniform' } : {}, check);
 }
 
-function validateProduct({ a, b, output, rescales }: ProductOperation, check: Check): void {
+function validateProduct({ a, b, output, bias, rescales }: ProductOperation, check: Check): void {
   const left = expected(a, { layout: 'left' }, check);
   const { heads, rows, columns: depth } = left;
   const transposed = check.tensor(b).layout === 'right-transposed';
@@ -153,8 +153,10 @@ function validateProduct({ a, b, output, rescales }: ProductOperation, check: Ch
     check.refuse(`an output of ${form} ${rescales ? 'takes no' : 'needs'} rescales`);
   }
   if (rescales && form !== 'int32') checkDyadics(rescales, heads, rescaleForm(form), check);
+  if (bias && form === 'int32') check.refuse('an output of int32 takes no bias');
+  if (bias && bias.length !== heads) check.refuse(`${bias.length} biases, wanted ${heads}, one a head`);
   if (!left.codes || !right.codes) return;
-  const bound = largestProduct(left.codes, right.codes, depth);
+  const bound = largestProduct(left.codes, right.codes, depth, bias);
   if (bound >= 2 ** 31) {
     check.refuse(
       `shift ${left.codes.shift} at depth ${depth} can reach ${bound} in a 32-bit accumulator, wanted below 2^31`,

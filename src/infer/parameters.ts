@@ -10,7 +10,7 @@ import type { FloatKind } from './context.ts';
 /**
  * What kernels read beside activations, by key, in the form in which they bind it:
  * - `NAME.weight`: uint8 `[ceil(inFeatures / 4)][outFeatures][4]`, depth-major codes
- * - `NAME.bias`: int32; of a linear in units of its accumulator, of a LayerNorm as `layerNormConstants` has it
+ * - `NAME.bias`: int32; of a linear or a product in units of its accumulator, one a column, of a LayerNorm as `layerNormConstants` has it
  * - `NAME.rescale`: u32 pairs (multiplier, shift), one an output feature or a head; of a softmax those of its codes behind them
  * - `NAME.gain`: int32 pairs (signed multiplier, shift)
  * - `NAME.tokens`: u32 `[rows][words]`, int16 two a word
@@ -42,8 +42,13 @@ function operationParameters(model: IntegerModel, operation: IntegerOperation): 
       if (multipliers && shifts) found.push(['rescale', pairs(Uint32Array, multipliers, shifts)]);
       return found;
     }
-    case 'product':
-      return operation.rescales ? [['rescale', packDyadics(operation.rescales)]] : [];
+    case 'product': {
+      const { output, bias, rescales } = operation;
+      const found: [string, NumericArray][] = [];
+      if (bias) found.push(['bias', biasColumns(bias, model.program.tensors[output] as IntegerTensor)]);
+      if (rescales) found.push(['rescale', packDyadics(rescales)]);
+      return found;
+    }
     case 'tokens': {
       const { columns } = model.program.tensors[operation.output] as IntegerTensor;
       return [['tokens', int16Rows(required(model.tokens, name).values, columns)]];
@@ -85,6 +90,12 @@ function pairs<T extends Int32Array | Uint32Array>(
     packed[2 * i + 1] = shifts[i] as number;
   }
   return packed;
+}
+
+/** The bias of each head once for each of its columns, in heads of their own or side by side. */
+export function biasColumns(bias: readonly number[], { heads, columns }: IntegerTensor): Int32Array {
+  const each = (heads * columns) / bias.length;
+  return Int32Array.from({ length: heads * columns }, (_, i) => bias[Math.floor(i / each)] as number);
 }
 
 /** Rows of `columns` 16-bit integers as words of two, the last of a row padded with 0. */

@@ -69,14 +69,14 @@ export async function linearStep(context: StepContext, operation: LinearOperatio
 
 /** A product of two activations, every head by itself. */
 export async function productStep(context: StepContext, operation: ProductOperation): Promise<Dispatch[]> {
-  const { name, a, b, output, rescales } = operation;
+  const { name, a, b, output, bias, rescales } = operation;
   const geometry = productGeometry(operation, (of) => context.tensor(of), context.images);
   const [left, right] = [codesOf(context.tensor(a), a), codesOf(context.tensor(b), b)];
-  const largestSum = largestProduct(left, right, geometry.depth);
+  const largestSum = largestProduct(left, right, geometry.depth, bias);
   const dispatch = await matmulStep(context, { ...geometry, largestSum }, output, {
     a: context.activation(a),
     b: context.activation(b),
-    bias: null,
+    bias: bias && context.parameter(`${name}.bias`),
     rescale: rescales && context.parameter(`${name}.rescale`),
     residual: null,
   });
@@ -154,6 +154,7 @@ function productGeometry(operation: ProductOperation, of: (name: string) => Inte
     columns,
     ...leftCodes(left, operation.a),
     b: { offset: 0, imageStride: heads * words * columns, headStride: words * columns, rowStride: columns },
+    bias: { offset: 0, headStride: columns },
     rescale: { offset: 0, headStride: 1, columnStride: 0 },
     output: target.heads === heads ? dense : sideBySide(dense, columns),
   };

@@ -12,6 +12,7 @@ import type {
   TokensOperation,
 } from '../format/program.ts';
 import { codeBounds, codesOf } from './context.ts';
+import { biasColumns } from './parameters.ts';
 import { codeWords } from '../kernels/codes.ts';
 import { packDyadics } from '../kernels/dyadic.ts';
 import { denseOutput, outputExtent, type RequantizedOutput } from '../kernels/requantizedLayout.ts';
@@ -110,7 +111,7 @@ function product({ program }: IntegerModel, operation: ProductOperation, words: 
     {
       a: of(words, operation.a),
       b: of(words, operation.b),
-      bias: null,
+      bias: operation.bias && biasColumns(operation.bias, target),
       rescale: operation.rescales && packDyadics(operation.rescales),
       residual: null,
       y,
@@ -124,6 +125,7 @@ function product({ program }: IntegerModel, operation: ProductOperation, words: 
       ...codes,
       a: { offset: 0, imageStride: 0, headStride: rows * aWords, rowStride: aWords },
       b: { offset: 0, imageStride: 0, headStride: depthWords * columns, rowStride: columns },
+      bias: { offset: 0, headStride: columns },
       rescale: { offset: 0, headStride: 1, columnStride: 0 },
       output: target.heads === heads ? dense : sideBySide(dense, columns),
       ...bounds(target),

@@ -2,6 +2,7 @@ import { geluConstants, type IntGeluConstants, type IntGeluMethod } from '../ker
 import { dyadic, type Dyadic } from '../kernels/dyadic.ts';
 import type { IntLayerNormForm } from '../kernels/layerNormConstants.ts';
 import { LEVEL_FRACTION } from '../kernels/levels.ts';
+import { LEVEL_LIMITS } from '../kernels/quantizeLevels.ts';
 import { softmaxConstants, type IntSoftmaxConstants, type IntSoftmaxMethod } from '../kernels/softmaxConstants.ts';
 import {
   steps,
@@ -34,8 +35,23 @@ export function isSoftmaxQuantizer(quantizer: ActivationQuantizer): quantizer is
 }
 
 export function isGeluQuantizer(quantizer: ActivationQuantizer): quantizer is GeluQuantizer {
-  if (quantizer.type === 'uniform') return quantizer.scales.length === 1;
+  if (quantizer.type === 'uniform') {
+    const { zeroPoint = 0 } = quantizer;
+    return quantizer.scales.length === 1 && (zeroPoint === 0 || leastInteger(quantizer) >= LEVEL_LIMITS.gelu.low);
+  }
   return quantizer.type === 'twin-gelu' || (quantizer.type === 'levels' && quantizer.operand === 'gelu');
+}
+
+/** Uniform codes after GELU with a zero point as the integers that they stand for, levels without gaps; else the quantizer. */
+export function integersOf(quantizer: GeluQuantizer): GeluQuantizer {
+  if (quantizer.type !== 'uniform' || !quantizer.zeroPoint) return quantizer;
+  const { bits, scales } = quantizer;
+  const levels = Array.from({ length: 2 ** bits }, (_, i) => leastInteger(quantizer) + i);
+  return { type: 'levels', operand: 'gelu', family: 'log2', bits, step: scales[0] as number, levels };
+}
+
+function leastInteger({ bits, zeroPoint = 0 }: UniformQuantizer): number {
+  return -(2 ** (bits - 1)) - zeroPoint;
 }
 
 /** Real size of the units in which a result takes its code: those of R1, of a uniform code, or eighths of a level's; one a group. */

@@ -128,6 +128,35 @@ describe('codes other than twin ranges after softmax and GELU', () => {
   });
 });
 
+describe('zero points of the inputs of linear layers', () => {
+  const shifted = (zero: number) => (recipe: Recipe) => ({
+    ...recipe,
+    layers: recipe.layers.map((layer) => {
+      const { a, kind } = layer;
+      if (kind !== 'linear' || a.type === 'pixels') return layer;
+      if (a.type === 'uniform') {
+        return { ...layer, a: { ...a, scales: [(a.scales[0] as number) * 1.3], zeroPoint: zero } };
+      }
+      if (a.type !== 'twin-gelu') return layer;
+      const scales = [initialScale((a.scaleR2 * 255) / 2, 8)];
+      return { ...layer, a: { type: 'uniform', bits: 8, granularity: 'tensor', scales, zeroPoint: -100 } as const };
+    }),
+  });
+
+  test.each([25, -25])('%i is made up for by biases', async (zero) => {
+    const { model } = await tinyModel('vit-plain');
+    const integer = await exported(model, {}, shifted(zero));
+    const bytes = writeModelFile(integer);
+    expect(readModelFile(bytes, 'model')).toEqual(integer);
+    expect(await quality(model, bytes)).toBeGreaterThan(22);
+    const merged = integer.program.operations.find((one) => one.kind === 'product' && one.rescales !== null);
+    expect(merged?.kind === 'product' && merged.bias?.every((bias) => Math.sign(bias) === Math.sign(zero))).toBe(true);
+    const gelu = integer.program.operations.find(({ kind }) => kind === 'gelu');
+    const codes = gelu?.kind === 'gelu' ? integer.program.tensors[gelu.output]?.codes : undefined;
+    expect(codes?.levels).toEqual(Array.from({ length: 256 }, (_, i) => i - 28));
+  });
+});
+
 describe('a recipe without an integer form is refused', () => {
   const refused = async (change: (recipe: Recipe) => Recipe) => {
     const { model } = await tinyModel('vit-plain');
@@ -157,6 +186,11 @@ describe('a recipe without an integer form is refused', () => {
     [
       'two scales after GELU',
       after(uniform(1), () => ({ type: 'uniform', bits: 8, granularity: 'head', scales: [0.01, 0.02] })),
+      /blocks\.0\.mlp\.(act|gelu): integer inference has no uniform codes of blocks\.0\.mlp\.fc2 after GELU/,
+    ],
+    [
+      'a zero point after GELU that leaves integers below two planes',
+      after(uniform(1), (largest) => ({ ...uniform(largest), zeroPoint: 3 }) as ActivationQuantizer),
       /blocks\.0\.mlp\.(act|gelu): integer inference has no uniform codes of blocks\.0\.mlp\.fc2 after GELU/,
     ],
     [

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { integerLinear, type LinearToExport } from '../../src/export/integerLinear.ts';
+import type { LinearParameters } from '../../src/format/model.ts';
 import { noise } from '../support/floats.ts';
 
 const base: LinearToExport = {
@@ -66,6 +67,22 @@ describe('integers of a linear layer', () => {
     const f32 = Math.fround(rest) > rest ? rest - 64 : rest; // bias values are f32
     expect(integerLinear({ ...full, bias: Float32Array.of(f32) }).scales[0]).toBe(1);
     expect(integerLinear({ ...full, bias: Float32Array.of(rest + 128) }).scales[0]).toBe(2);
+  });
+
+  test('the zero point of the input leaves with the bias, exactly, with and without one', () => {
+    for (const bias of [null, Float32Array.of(0.3, -0.2)]) {
+      const [with0, with7] = [0, 7].map((inputZero) => integerLinear({ ...base, bias, inputZero }));
+      const made = with7 as LinearParameters;
+      expect(made.codes).toEqual(with0?.codes);
+      for (const feature of [0, 1]) {
+        const row = [...made.codes.subarray(3 * feature, 3 * feature + 3)];
+        const [plain, moved] = [
+          [5, -100, 90],
+          [12, -93, 97],
+        ].map((input) => row.reduce((sum, code, i) => sum + code * (input[i] as number), 0)) as [number, number];
+        expect(moved + made.bias![feature]!).toBe(plain + (with0?.bias?.[feature] ?? 0));
+      }
+    }
   });
 
   test('what no step can hold is refused with the feature', () => {

@@ -77,7 +77,15 @@ describe('largestSums', () => {
 });
 
 describe('a product of activations', () => {
-  const product: ProductOperation = { kind: 'product', name: 'p', a: 'a', b: 'b', output: 'y', rescales: null };
+  const product: ProductOperation = {
+    kind: 'product',
+    name: 'p',
+    a: 'a',
+    b: 'b',
+    output: 'y',
+    bias: null,
+    rescales: null,
+  };
   const tensors = (depth: number): Record<string, IntegerTensor> => {
     const tensor = { heads: 1, scales: [1] };
     return {

@@ -529,6 +529,11 @@ describe('an operation', () => {
     expect(after([block('attn.softmax', 'codeRescales', 1), undefined])).toContain('1 rescales, wanted 2, one a head');
     expect(after([block('attn.softmax', 'codeRescales', 1, 1), 47])).toContain('head 1: shift 47, wanted 1..46');
     expect(after([block('attn.softmax', 'codeRescales', 0, 0), 3])).toContain('head 0: multiplier 3, wanted 16384..');
+    const values = block('attn.merged', 'bias');
+    expect(after([values, [1]])).toContain('product "blocks.0.attn.merged": 1 biases, wanted 2, one a head');
+    expect(after([[...values, 1], 2 ** 31])).toContain('bias[1] is 2147483648, wanted a number in');
+    expect(after([[...values, 1], 2 ** 31 - 1])).toMatch(/can reach \d+ in a 32-bit accumulator/);
+    expect(after([block('attn.scores', 'bias'), [1, 2]])).toContain('an output of int32 takes no bias');
     expect(after([block('mlp.gelu', 'multiplier'), 3])).toContain('multiplier 3 must be 16384..32767');
     // 1045 weights of 127 times a level of 16256 pass 2^31
     const model = tinyIntegerModel(1, { depth: 1, after: 'levels', hiddenDim: 1045 });

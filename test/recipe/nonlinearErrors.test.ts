@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { nonlinearErrors, type NonlinearProblem, type Power } from '../../src/calibrate/nonlinearErrors.ts';
 import type { NonlinearMethod } from '../../src/calibrate/recipe.ts';
 import type { GeluOperation, LayerNormOperation, SoftmaxOperation } from '../../src/model/graph.ts';
+import { logLevels } from '../../src/quantize/levels.ts';
 import { steps, type TwinGeluQuantizer, type TwinSoftmaxQuantizer } from '../../src/quantize/quantizer.ts';
 import { decodeCode } from '../../src/reference/codes.ts';
 import { geluF32Reference } from '../../src/reference/geluF32.ts';
@@ -46,6 +47,45 @@ function problem(
 
 const share = (power: Power | undefined) => (power ? power.noise / power.signal : Infinity);
 const errorsOf = (wanted: NonlinearProblem) => nonlinearErrors(wanted, parameters);
+
+test('levels, uniform codes and zero points: what is left is the spacing of their values', () => {
+  const logs = { octaves: 0.1, negatives: 0 };
+  const fine = logLevels({ operand: 'softmax', family: 'adaptive-log', bits: 8 }, logs, 1, 16383);
+  const few = logLevels({ operand: 'softmax', family: 'log2', bits: 2 }, { octaves: 1, negatives: 0 }, 1, 16383);
+  const even = { type: 'uniform', bits: 8, granularity: 'tensor', scales: [1 / 127] } as const;
+  const [byLevels, byFew, byUniform] = [fine, few, even].map((quantizer) => {
+    return share(errorsOf(problem(softmax, quantizer, 20)).lut);
+  }) as [number, number, number];
+  expect(byLevels).toBeLessThan(0.002); // levels 7 % apart: a relative error of up to 3.5 %
+  expect(byFew).toBeGreaterThan(10 * byLevels);
+  expect(byUniform).toBeLessThan(0.01);
+
+  const levels = logLevels({ operand: 'gelu', family: 'log2', bits: 8 }, { octaves: 0.1, negatives: 64 }, 20, 16256);
+  const coarse = { type: 'uniform', bits: 8, granularity: 'tensor', scales: [20 / 127] } as const;
+  const moved = { ...coarse, scales: [20 / 225], zeroPoint: -98 };
+  const gelus = [levels, coarse, moved].map((q) => share(errorsOf(problem(gelu, q, 20)).lut)) as [
+    number,
+    number,
+    number,
+  ];
+  expect(gelus[0]).toBeLessThan(0.002);
+  expect(gelus[2]).toBeLessThan(gelus[1] / 2); // nearly twice as many steps for positive values
+
+  const norms = { type: 'uniform', bits: 8, granularity: 'tensor', scales: [0.1] } as const;
+  const [plain, zero] = [norms, { ...norms, zeroPoint: 20 }].map((q) => share(errorsOf(problem(norm, q, 3)).poly));
+  expect((zero as number) / (plain as number)).toBeCloseTo(1, 1);
+});
+
+test('uniform codes of softmax take the scale of the head that a row belongs to', () => {
+  const scales = [1 / 127, 1 / 4];
+  const heads = { type: 'uniform', bits: 8, granularity: 'head', scales } as const;
+  const wanted = problem(softmax, heads, 20);
+  const of = (numbers: readonly number[]) => share(errorsOf({ ...wanted, input: { ...wanted.input, numbers } }).lut);
+  const fine = of(Array.from({ length: ROWS }, (_, i) => (i % 6) + 12 * i)); // rows 0..5 of 12 are of the first head
+  const coarse = of(Array.from({ length: ROWS }, (_, i) => (i % 6) + 6 + 12 * i));
+  expect(fine).toBeLessThan(0.01);
+  expect(coarse).toBeGreaterThan(10 * fine);
+});
 
 /** Noise over signal of `made` against `exact`. */
 function ratio(exact: ArrayLike<number>, made: ArrayLike<number>): number {

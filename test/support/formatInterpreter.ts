@@ -24,6 +24,7 @@ type Operation = Record<string, number> & {
   residual?: [string, number, number];
   a: string;
   b: string;
+  bias?: number[];
   rescales?: Pair[];
   codeRescales?: Pair[];
   form: string;
@@ -168,7 +169,7 @@ export function interpretModelFile(file: Uint8Array, pixels: Uint8Array): bigint
       for (let head = 0; head < heads; head++)
         for (let r = 0; r < rows; r++)
           for (let c = 0; c < columns; c++) {
-            let acc = 0n;
+            let acc = BigInt(operation.bias?.[head] ?? 0);
             for (let d = 0; d < depth; d++) {
               const at = head * bRows * bColumns + (layout === 'right' ? d * bColumns + c : c * bColumns + d);
               acc += (of(operation.a)[(head * rows + r) * depth + d] as bigint) * (of(operation.b)[at] as bigint);

@@ -270,7 +270,7 @@ class TinyNetwork {
     const each = Array.from({ length: heads }, (_, head) => head);
     const scales = each.map((head) => this.scale(q, head) * this.scale(k, head));
     this.tensor(scores, { layout: 'int32', heads, rows, columns: rows, scales });
-    this.operations.push({ kind: 'product', name: scores, a: q, b: k, output: scores, rescales: null });
+    this.operations.push({ kind: 'product', name: scores, a: q, b: k, output: scores, bias: null, rescales: null });
 
     const quantizer = {
       twin: { type: 'twin-softmax', bits, shift, boundary: 'nearest' },
@@ -293,7 +293,12 @@ class TinyNetwork {
 
     this.codes(merged, 'left', 1, rows, embedDim, [2]);
     const outer = each.map((head) => dyadic((this.scale(probs, head) * this.scale(v, head)) / this.scale(merged), 8));
-    this.operations.push({ kind: 'product', name: merged, a: probs, b: v, output: merged, rescales: outer });
+    const codesUp = (head: number) => Math.round(((5 - 9 * head) * outer[head]!.multiplier) / 2 ** 15); // of either sign
+    const bias =
+      this.#options.after === 'twin'
+        ? null
+        : outer.map(({ multiplier, shift }, head) => Math.round((codesUp(head) * 2 ** shift) / multiplier));
+    this.operations.push({ kind: 'product', name: merged, a: probs, b: v, output: merged, bias, rescales: outer });
   }
 
   /** `.fc1` and `.gelu`. */
