@@ -4,18 +4,22 @@ import { concatenate } from '../model/concatenate.ts';
 import { ParameterStore, type ExecutionContext } from '../model/execute.ts';
 import { isSearched, searchedLayers, type Unit } from '../model/graph.ts';
 import type { Model } from '../model/load.ts';
+import { foldModel } from '../quantize/folding.ts';
 import { multiplyAccumulates, productGeometry } from '../quantize/geometry.ts';
+import type { UnitCapture } from './captureUnit.ts';
+import { observeChannels, startChannelStatistics, type ChannelStatistics } from './channelStatistics.ts';
 import { checkpointKey, decodeCheckpoint, encodeCheckpoint, type CheckpointStore } from './checkpoint.ts';
+import { correctNetworkBiases } from './compensation/networkBias.ts';
 import { observeUnit, startStatistics, type ForwardStatistics } from './forwardStatistics.ts';
-import { fisherSeed } from './gradientSeed.ts';
 import { chunksOf, imagesPerChunk, type CalibrationImage, type ImageChunk } from './imageChunks.ts';
 import { integerRecipe } from './integerRecipe.ts';
 import { meanBits } from './layerPlan.ts';
+import { drawsOf, logitGradients, perturbationGradients } from './logitGradients.ts';
 import { layerOptions, type CalibrationOptions } from './options.ts';
 import { WorkMeter, type Control } from './progress.ts';
 import { layerWork, quantizeLayer, type QuantizedLayer } from './quantizeLayer.ts';
 import type { QuantizedWeight } from './quantizeWeights.ts';
-import type { LayerRecipe, Recipe } from './recipe.ts';
+import type { Recipe } from './recipe.ts';
 import { forwardUnits, visitUnit, type Walk } from './sweep.ts';
 
 export interface CalibrationResult {
@@ -75,6 +79,7 @@ class CalibrationRun {
   readonly #chunks: readonly ImageChunk[];
   readonly #meter: WorkMeter;
   readonly #statistics: ForwardStatistics;
+  readonly #channels: ChannelStatistics;
   readonly #stages: Record<string, number> = {};
   readonly #quantized = new Map<string, QuantizedLayer>();
   #candidates = 0;
@@ -98,13 +103,17 @@ class CalibrationRun {
     this.#chunks = chunksOf(images, chunkImages);
     this.#meter = new WorkMeter(control, this.#totalWork());
     this.#statistics = startStatistics(model.network, images.length);
+    this.#channels = startChannelStatistics(model.network, images.length);
   }
 
   async execute(): Promise<CalibrationResult> {
     const inputs = await this.#forward();
     const logits = inputs.pop() as Float32Array[];
-    const prepared = this.#model;
-    await this.#sweep(prepared, inputs, this.#needsGradient ? this.#gradientSeeds(logits) : undefined);
+    const { folding, activationBits, biasCorrection } = this.#options;
+    const prepared =
+      folding === 'none' ? this.#model : foldModel(this.#model, this.#channels.ranges, { folding, activationBits });
+    await this.#sweep(prepared, inputs, logits);
+    if (biasCorrection === 'network') await this.#correctBiases(prepared);
     const results = searchedLayers(prepared.network).map(({ name }) => this.#quantized.get(name) as QuantizedLayer);
     const layers = results.map(({ layer }) => layer);
     const weights = new Map(results.flatMap(({ layer, weight }) => (weight ? [[layer.name, weight] as const] : [])));
@@ -149,6 +158,7 @@ class CalibrationRun {
     const inputs = await forwardUnits(walk, async (unit, tensors, place) => {
       const before = performance.now();
       await observeUnit(context, this.#statistics, unit, tensors, place);
+      if (this.#options.folding !== 'none') await observeChannels(context, this.#channels, unit, tensors, place);
       observing += performance.now() - before;
       this.#meter.advance('forward', place.images * FLOAT_MAC_WORK * unitMacs(unit));
     });
@@ -157,40 +167,37 @@ class CalibrationRun {
     return inputs;
   }
 
-  #gradientSeeds(logits: readonly Float32Array[]): Float32Array[] {
-    const { numClasses } = this.#model.network;
-    return this.#chunks.map((chunk, c) =>
-      concatenate(
-        chunk.map(({ sha256 }, i) =>
-          fisherSeed((logits[c] as Float32Array).subarray(i * numClasses, (i + 1) * numClasses), {
-            seed: this.#options.seed,
-            imageSha256: sha256,
-          }),
-        ),
-      ),
-    );
-  }
-
   /** Quantizes the layers of all units, from the last to the first; finished ones are taken from the checkpoints. */
-  async #sweep(model: Model, inputs: Float32Array[][], seeds: readonly Float32Array[] | undefined): Promise<void> {
+  async #sweep(
+    model: Model,
+    inputs: readonly (readonly Float32Array[])[],
+    logits: readonly Float32Array[],
+  ): Promise<void> {
     const { checkpoints } = this.#control;
     const key = await checkpointKey(model, this.#images, this.#options, this.#gpu.adapter);
     using parameters = new ParameterStore(this.#pool, model);
     const context: ExecutionContext = { device: this.#gpu.device, pool: this.#pool, parameters };
-    let gradients = seeds;
-    for (const unit of [...model.network.units].reverse()) {
-      const unitInputs = inputs.pop() as Float32Array[];
+    const walk: Walk = { context, model, chunks: this.#chunks };
+    const perturbs = this.#options.gradientSeed === 'perturbation';
+    let gradients: readonly Float32Array[] | undefined =
+      this.#needsGradient && !perturbs ? logitGradients(this.#chunks, logits, this.#options) : undefined;
+    for (const [index, unit] of [...model.network.units.entries()].reverse()) {
+      const unitInputs = inputs[index] as readonly Float32Array[];
       const saved = decodeCheckpoint(await checkpoints?.read(key, unit.name), key);
       if (saved) {
         for (const layer of saved.layers) {
           this.#quantized.set(layer.name, { layer, weight: saved.weights.get(layer.name) });
         }
-        gradients = saved.gradients && splitLike(saved.gradients, unitInputs);
+        gradients = saved.gradients && splitLike(saved.gradients, unitInputs, drawsOf(this.#options));
         this.#meter.skip(unit.name, this.#unitWork(unit));
         continue;
       }
-      const done = await this.#quantizeUnit({ context, model, chunks: this.#chunks }, unit, unitInputs, gradients);
-      gradients = done.gradients;
+      const own =
+        this.#needsGradient && perturbs
+          ? await perturbationGradients(walk, index, inputs, logits, this.#options)
+          : gradients;
+      const done = await this.#quantizeUnit(walk, unit, unitInputs, own);
+      gradients = perturbs ? undefined : done.gradients;
       for (const result of done.layers) this.#quantized.set(result.layer.name, result);
       await checkpoints?.write(
         key,
@@ -206,6 +213,28 @@ class CalibrationRun {
     await checkpoints?.remove(key);
   }
 
+  /** Takes up the mean error of every layer in its bias, on inputs of the network that is quantized up to it. */
+  async #correctBiases(model: Model): Promise<void> {
+    using parameters = new ParameterStore(this.#pool, model);
+    const context: ExecutionContext = { device: this.#gpu.device, pool: this.#pool, parameters };
+    const results = searchedLayers(model.network).map(({ name }) => this.#quantized.get(name) as QuantizedLayer);
+    const network = {
+      model,
+      layers: results.map(({ layer }) => layer),
+      weights: new Map(results.flatMap(({ layer, weight }) => (weight ? [[layer.name, weight] as const] : []))),
+      chunks: this.#chunks,
+    };
+    const biases = await this.#timed('bias correction', () =>
+      correctNetworkBiases(context, network, () => {
+        this.#control.signal?.throwIfAborted();
+      }),
+    );
+    for (const { layer, weight } of results) {
+      const bias = biases.get(layer.name);
+      if (weight && bias) this.#quantized.set(layer.name, { layer, weight: { ...weight, bias } });
+    }
+  }
+
   async #quantizeUnit(
     walk: Walk,
     unit: Unit,
@@ -215,7 +244,7 @@ class CalibrationRun {
     const layers: QuantizedLayer[] = [];
     const started = performance.now();
     const onCapture = (images: number) => this.#meter.advance(unit.name, images * this.#captureWork(unit));
-    const inputGradients = await visitUnit(walk, unit, inputs, gradients, onCapture, async (captures) => {
+    const visit = async (captures: readonly UnitCapture[]): Promise<void> => {
       this.#addTime('capture and backward', performance.now() - started);
       for (const operation of unit.operations.filter(isSearched)) {
         const options = layerOptions(this.#options, operation.name);
@@ -235,12 +264,15 @@ class CalibrationRun {
         this.#meter.advance(unit.name, Math.max(0, planned - spent));
       }
       this.#gpu.check();
-    });
+    };
+    const averaged = this.#needsGradient && this.#options.gradientSeed === 'perturbation';
+    const inputGradients = await visitUnit(walk, unit, inputs, gradients, onCapture, visit, averaged);
     return { layers, gradients: inputGradients };
   }
 
   #captureWork(unit: Unit): number {
-    return (this.#needsGradient ? 3 : 1) * FLOAT_MAC_WORK * unitMacs(unit);
+    const passes = this.#needsGradient ? 1 + 2 * drawsOf(this.#options) : 1;
+    return passes * FLOAT_MAC_WORK * unitMacs(unit);
   }
 
   #unitWork(unit: Unit): number {
@@ -284,7 +316,7 @@ function layerKind(name: string): string {
   return name.replace(/^blocks\.\d+\./, '');
 }
 
-function splitLike(whole: Float32Array, parts: readonly Float32Array[]): Float32Array[] {
+function splitLike(whole: Float32Array, parts: readonly Float32Array[], times: number): Float32Array[] {
   let offset = 0;
-  return parts.map(({ length }) => whole.slice(offset, (offset += length)));
+  return parts.map(({ length }) => whole.slice(offset, (offset += times * length)));
 }

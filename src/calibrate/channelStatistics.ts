@@ -4,9 +4,15 @@ import { columnRange } from '../kernels/columnRange.ts';
 import { concatenate } from '../model/concatenate.ts';
 import type { Tensors } from '../model/execute.ts';
 import type { Network, Unit } from '../model/graph.ts';
-import { CHANNEL_BINS, channelBin, type ChannelRange, type ChannelRanges } from '../quantize/channelRanges.ts';
+import {
+  CHANNEL_BINS,
+  channelBin,
+  type HeadMoments,
+  type ChannelRange,
+  type ChannelRanges,
+} from '../quantize/channelRanges.ts';
 import type { GpuContext } from '../quantize/context.ts';
-import { channelTensors, foldingSites, type ChannelTensor } from '../quantize/foldingSites.ts';
+import { channelTensors, foldingSites, headsOf, type ChannelTensor } from '../quantize/foldingSites.ts';
 import { CalibrationError } from './errors.ts';
 
 /** Most values of a tensor that are held until its last image is seen: 64 MiB. */
@@ -24,6 +30,8 @@ interface Observed {
 export interface ChannelStatistics {
   readonly images: number;
   readonly tensors: readonly ChannelTensor[];
+  /** Channels of each head of queries and of keys, by tensor. */
+  readonly heads: ReadonlyMap<string, readonly (readonly number[])[]>;
   /** Of tensors whose last image has not been seen. */
   readonly observed: Map<string, Observed>;
   /** Of tensors whose last image has been seen. */
@@ -32,7 +40,10 @@ export interface ChannelStatistics {
 
 /** Statistics of nothing yet, for `images` images. */
 export function startChannelStatistics(network: Network, images: number): ChannelStatistics {
-  return { images, tensors: channelTensors(foldingSites(network)), observed: new Map(), ranges: new Map() };
+  const sites = foldingSites(network);
+  const tensors = channelTensors(sites);
+  const heads = new Map(tensors.map(({ name }) => [name, headsOf(sites, name)]));
+  return { images, tensors, heads, observed: new Map(), ranges: new Map() };
 }
 
 /**
@@ -58,7 +69,7 @@ export async function observeChannels(
     const total = statistics.images * tensor.rows;
     observed.rows.push(spreadRows(values, columns, firstImage * tensor.rows, total, Math.floor(MOST_VALUES / columns)));
     if (firstImage + images < statistics.images) continue;
-    statistics.ranges.set(name, rangeOf(observed));
+    statistics.ranges.set(name, rangeOf(observed, statistics.heads.get(name) ?? []));
     statistics.observed.delete(name);
   }
 }
@@ -101,8 +112,8 @@ function spreadRows(values: Float32Array, columns: number, first: number, total:
   return concatenate(rows.map((row) => values.subarray(row * columns, (row + 1) * columns)));
 }
 
-/** Ends and histogram of each channel. */
-function rangeOf({ low, high, rows }: Observed): ChannelRange {
+/** Ends and histogram of each channel, and moments of each of `heads`. */
+function rangeOf({ low, high, rows }: Observed, heads: readonly (readonly number[])[]): ChannelRange {
   const columns = low.length;
   const counts = new Uint32Array(columns * CHANNEL_BINS);
   for (const values of rows) {
@@ -113,5 +124,30 @@ function rangeOf({ low, high, rows }: Observed): ChannelRange {
       if (++column === columns) column = 0;
     }
   }
-  return { low, high, counts };
+  return { low, high, counts, moments: heads.map((channels) => momentsOf(rows, columns, channels)) };
+}
+
+/** Summed row by row, so that chunks change nothing. */
+function momentsOf(chunks: readonly Float32Array[], columns: number, channels: readonly number[]): HeadMoments {
+  const size = channels.length;
+  const mean = new Float64Array(size);
+  const products = new Float64Array(size * size);
+  const row = new Float64Array(size);
+  let count = 0;
+  for (const values of chunks) {
+    for (let first = 0; first < values.length; first += columns, count++) {
+      channels.forEach((channel, i) => (row[i] = values[first + channel] as number));
+      for (let i = 0; i < size; i++) {
+        const x = row[i] as number;
+        mean[i] = (mean[i] as number) + x;
+        for (let j = 0; j <= i; j++)
+          products[i * size + j] = (products[i * size + j] as number) + x * (row[j] as number);
+      }
+    }
+  }
+  const symmetric = products.map((_, i) => {
+    const [a, b] = [Math.floor(i / size), i % size];
+    return (products[Math.max(a, b) * size + Math.min(a, b)] as number) / count;
+  });
+  return { channels, mean: mean.map((sum) => sum / count), products: symmetric };
 }

@@ -1,7 +1,9 @@
 import { FormatError } from '../io/errors.ts';
 import { searchedLayers, type Network, type SearchedOperation } from '../model/graph.ts';
+import { isFloatQuantizer, type LeftQuantizer } from '../quantize/floatQuantizer.ts';
 import { largestLevel } from '../quantize/levels.ts';
-import { maxTwinShift, twinShift, type ActivationQuantizer } from '../quantize/quantizer.ts';
+import { maxTwinShift, twinShift } from '../quantize/quantizer.ts';
+import { blockMisfit, zeroPointMisfit } from './fitBlocks.ts';
 import { hasIntegerForm, nonlinearUses } from './nonlinearUses.ts';
 import { rangedTensors } from './ranges.ts';
 import type { LayerRecipe, Recipe } from './recipe.ts';
@@ -53,7 +55,7 @@ function missingMeasurement({ integer, layers }: Recipe, network: Network): stri
   for (const use of nonlinearUses(network)) {
     const { kind, name } = use.operation;
     const quantizer = quantizers.get(use.reader.name);
-    if (!quantizer || !hasIntegerForm(use, quantizer)) continue;
+    if (!quantizer || isFloatQuantizer(quantizer) || !hasIntegerForm(use, quantizer)) continue;
     const found = integer.nonlinear.some((entry) => entry.kind === kind && entry.name === name);
     if (!found) return `integer.nonlinear has no ${kind} ${name}`;
   }
@@ -61,7 +63,8 @@ function missingMeasurement({ integer, layers }: Recipe, network: Network): stri
 }
 
 function misfit(operation: SearchedOperation, layer: LayerRecipe): string | undefined {
-  const allowed: readonly ActivationQuantizer['type'][] = OPERAND_TYPES[operation.operand];
+  const allowed: readonly LeftQuantizer['type'][] =
+    operation.kind === 'linear' ? LINEAR_TYPES[operation.operand] : MATMUL_TYPES[operation.operand];
   if (!allowed.includes(layer.a.type)) {
     return `operand a is quantized as ${layer.a.type}, its ${operation.operand} values need ${allowed.join(' or ')}`;
   }
@@ -81,21 +84,29 @@ function misfit(operation: SearchedOperation, layer: LayerRecipe): string | unde
     if (level > most) return `level ${level} could wrap the 32-bit accumulator, at most ${most} fits depth ${depth}`;
   }
   for (const [side, quantizer] of [['a', layer.a] as const, ['b', layer.b] as const]) {
+    const blocks = blockMisfit(operation, side, quantizer);
+    if (blocks) return blocks;
     if (quantizer.type !== 'uniform') continue;
     const count = groups(operation, side)[quantizer.granularity];
     if (count === undefined) return `operand ${side} cannot have a scale per ${quantizer.granularity}`;
     if (quantizer.scales.length !== count) {
       return `operand ${side} has ${quantizer.scales.length} scales, one per ${quantizer.granularity} makes ${count}`;
     }
+    const offset = zeroPointMisfit(operation, side, quantizer);
+    if (offset) return offset;
   }
   return undefined;
 }
 
-const OPERAND_TYPES = {
-  plain: ['uniform'],
+const LINEAR_TYPES = {
+  plain: ['uniform', 'block', 'per-token'],
   pixels: ['pixels'],
-  'post-softmax': ['twin-softmax', 'levels', 'uniform'],
-  'post-gelu': ['twin-gelu', 'levels', 'uniform'],
+  'post-gelu': ['twin-gelu', 'levels', 'uniform', 'published-gelu', 'block', 'per-token'],
+} as const;
+
+const MATMUL_TYPES = {
+  plain: ['uniform'],
+  'post-softmax': ['twin-softmax', 'levels', 'uniform', 'published-softmax'],
 } as const;
 
 type Groups = Partial<Record<'tensor' | 'part' | 'head' | 'channel', number>>;

@@ -2,11 +2,16 @@ import type { ExecutionContext } from '../model/execute.ts';
 import type { SearchedOperation, Unit } from '../model/graph.ts';
 import type { Model } from '../model/load.ts';
 import { multiplyAccumulates, productGeometry } from '../quantize/geometry.ts';
+import { isIntegerProduct } from '../quantize/floatQuantizer.ts';
+import { layerWeight } from '../quantize/layerWeight.ts';
 import type { UnitCapture } from './captureUnit.ts';
+import { compensateLayer } from './compensation/compensateLayer.ts';
 import { layerPlan, prepareLayer } from './layerPlan.ts';
 import { plannedCandidates, searchLayer } from './layerSearch.ts';
 import type { LayerOptions } from './options.ts';
+import { publishedCandidates, searchAsPublished, searchesAsPublished } from './publishedSearch.ts';
 import { quantizeWeight, type QuantizedWeight } from './quantizeWeights.ts';
+import { calibrateRanges } from './ranges/calibrateRanges.ts';
 import type { LayerRecipe } from './recipe.ts';
 
 /** What a calibration leaves of one layer. */
@@ -19,12 +24,19 @@ export interface QuantizedLayer {
 /** What `quantizeLayer` will cost, in multiply-accumulates of candidates over `images` images: for progress, before it is run. */
 export function layerWork(operation: SearchedOperation, unit: Unit, options: LayerOptions, images: number): number {
   const geometry = productGeometry(operation, unit);
-  const candidates = plannedCandidates(layerPlan(operation, options), geometry.depth, options);
+  const plan = layerPlan(operation, options);
+  const candidates = searchesAsPublished(plan, options)
+    ? publishedCandidates(plan, options)
+    : plannedCandidates(plan, geometry.depth, options);
   return candidates * images * multiplyAccumulates(geometry);
 }
 
+function compensates({ compensation, rounding, biasCorrection }: LayerOptions): boolean {
+  return compensation !== 'none' || rounding !== 'nearest' || biasCorrection === 'layer';
+}
+
 /**
- * Chooses the quantizers of one captured layer and the codes of its weight.
+ * Chooses the quantizers of one captured layer, and the codes and bias of its weight.
  *
  * @param onCandidates told how many candidates were scored, one on a share of the rows counting as that share
  * @throws CalibrationError naming the layer when its images or weights cannot be searched
@@ -44,9 +56,22 @@ export async function quantizeLayer(
   const scope = context.pool.scope();
   try {
     const { problem, ranges } = await prepareLayer(context, model, operation, geometry, chunks, plan, options, scope);
-    const layer = await searchLayer(context, problem, plan, ranges, options, scope, onCandidates);
+    const { calibrator } = options;
+    const layer =
+      calibrator === 'search'
+        ? searchesAsPublished(plan, options)
+          ? await searchAsPublished(context, problem, plan, options, ranges, onCandidates)
+          : await searchLayer(context, problem, plan, ranges, options, scope, onCandidates)
+        : await calibrateRanges(context, problem, plan, options, calibrator, ranges);
     if (operation.kind === 'matmul') return { layer, weight: undefined };
-    return { layer, weight: await quantizeWeight(context, model, operation, layer.b) };
+    const weight = await quantizeWeight(context, model, operation, layer.b);
+    if (!compensates(options) || !isIntegerProduct(layer)) return { layer, weight };
+    const { a, b } = layer;
+    const searched = { ...layerWeight(model, operation), a, b, options };
+    const { b: own, codes, bias, score, scoreOfNearest } = await compensateLayer(context, problem, searched);
+    const lowered = scoreOfNearest > 0 ? layer.score * (score / scoreOfNearest) : layer.score;
+    const scales = Float32Array.from(own.scales);
+    return { layer: { ...layer, b: own, score: lowered }, weight: { ...weight, codes, bias, scales } };
   } finally {
     scope.release();
     context.pool.trim(); // layers need buffers of other sizes

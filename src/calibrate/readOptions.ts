@@ -4,7 +4,6 @@ import {
   PRESET_NAMES,
   type CalibrationOptions,
   type LayerOptions,
-  type LayerOverrides,
   type LayerRule,
 } from './options.ts';
 
@@ -39,7 +38,7 @@ function readRules(rules: JsonReader): LayerRule[] {
     options.only(LAYER_FIELD_NAMES);
     return {
       pattern: rule.field('pattern').text(),
-      options: readFields(options, LAYER_FIELD_NAMES, false) as LayerOverrides,
+      options: readFields(options, LAYER_FIELD_NAMES, false),
     };
   });
 }

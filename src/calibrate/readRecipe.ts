@@ -1,7 +1,9 @@
 import { JsonReader } from '../io/jsonReader.ts';
+import type { LeftQuantizer, RightQuantizer } from '../quantize/floatQuantizer.ts';
 import { parseJson } from '../io/parseJson.ts';
 import { LEVEL_LIMITS } from '../kernels/quantizeLevels.ts';
-import type { ActivationQuantizer, LevelsQuantizer, UniformQuantizer } from '../quantize/quantizer.ts';
+import type { LevelsQuantizer, UniformQuantizer } from '../quantize/quantizer.ts';
+import { readBlock, readFloatQuantizer, readRestriction, readScales } from './readFloatQuantizer.ts';
 import { readOptions } from './readOptions.ts';
 import {
   NONLINEAR_METHODS,
@@ -15,6 +17,17 @@ import {
 const FORMAT = 'twinshift-recipe';
 const VERSION = 3;
 const LARGEST_SHIFT = 15;
+const LEFT_TYPES = [
+  'uniform',
+  'twin-softmax',
+  'twin-gelu',
+  'levels',
+  'pixels',
+  'block',
+  'per-token',
+  'published-softmax',
+  'published-gelu',
+] as const;
 
 /**
  * Reads the text of a `recipe.json` and checks every value of it; members that format version 3 does not know are dropped.
@@ -60,7 +73,7 @@ function readLayer(layer: JsonReader): LayerRecipe {
     name: layer.field('name').text(),
     kind: layer.field('kind').word(['linear', 'matmul']),
     a: readActivation(layer.field('a')),
-    b: readUniform(layer.field('b')),
+    b: readRight(layer.field('b')),
     score: layer.field('score').number(-Number.MAX_VALUE, Number.MAX_VALUE),
     ...(maxShift.value === undefined ? {} : { maxShift: maxShift.integer(0, LARGEST_SHIFT) }),
   };
@@ -98,13 +111,23 @@ function readNonlinear(entry: JsonReader): NonlinearRecipe {
   };
 }
 
-function readActivation(quantizer: JsonReader): ActivationQuantizer {
-  const type = quantizer.field('type').word(['uniform', 'twin-softmax', 'twin-gelu', 'levels', 'pixels']);
+function readRight(quantizer: JsonReader): RightQuantizer {
+  const type = quantizer.field('type').word(['uniform', 'block']);
+  return type === 'block' ? readBlock(quantizer) : readUniform(quantizer);
+}
+
+function readActivation(quantizer: JsonReader): LeftQuantizer {
+  const type = quantizer.field('type').word(LEFT_TYPES);
   const bits = () => quantizer.field('bits').integer(2, 8);
   const shift = () => quantizer.field('shift').integer(0, LARGEST_SHIFT);
   switch (type) {
     case 'uniform':
       return readUniform(quantizer);
+    case 'block':
+    case 'per-token':
+    case 'published-softmax':
+    case 'published-gelu':
+      return readFloatQuantizer(type, quantizer);
     case 'twin-softmax':
       return {
         type,
@@ -142,13 +165,15 @@ function readLevels(quantizer: JsonReader, bits: number): LevelsQuantizer {
 }
 
 function readUniform(quantizer: JsonReader): UniformQuantizer {
+  const bits = quantizer.field('bits').integer(2, 8);
+  const most = 2 ** (bits - 1) - 1;
+  const zeroPoint = quantizer.field('zeroPoint');
   return {
     type: quantizer.field('type').word(['uniform']),
-    bits: quantizer.field('bits').integer(2, 8),
+    bits,
     granularity: quantizer.field('granularity').word(['tensor', 'part', 'head', 'channel']),
-    scales: quantizer
-      .field('scales')
-      .items()
-      .map((scale) => scale.scale()),
+    scales: readScales(quantizer),
+    ...readRestriction(quantizer),
+    ...(zeroPoint.value === undefined ? {} : { zeroPoint: zeroPoint.integer(-most, most) }),
   };
 }

@@ -1,6 +1,6 @@
 import { writeSafetensors, type TensorToWrite } from '../io/safetensors.ts';
 import { searchedLayers } from '../model/graph.ts';
-import type { CalibrationResult } from './calibrate.ts';
+import type { Model } from '../model/load.ts';
 import type { QuantizedWeight } from './quantizeWeights.ts';
 
 /**
@@ -11,7 +11,10 @@ import type { QuantizedWeight } from './quantizeWeights.ts';
 export function quantizedWeightsFile({
   prepared,
   weights,
-}: Pick<CalibrationResult, 'prepared' | 'weights'>): Uint8Array {
+}: {
+  readonly prepared: Model;
+  readonly weights: ReadonlyMap<string, QuantizedWeight>;
+}): Uint8Array {
   const tensors: TensorToWrite[] = [];
   const replaced = new Set<string>();
   for (const operation of searchedLayers(prepared.network)) {

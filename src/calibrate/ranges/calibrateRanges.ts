@@ -72,7 +72,7 @@ export function observeLeft(
     const shape = { heads: runs, rows, columns: width, view: { ...a, headStride: width } };
     return observe(context, operand, shape, { perHead: true, counted });
   }
-  const perHead = scalesByHead(plan, options) && plan.operand === 'plain';
+  const perHead = scalesByHead(plan, options);
   return observe(context, operand, { heads, rows, columns: depth, view: a }, { perHead, counted });
 }
 
