@@ -9,6 +9,16 @@ export interface ChannelRange {
   readonly high: Float32Array;
   /** How many values lie in each bin, `[columns][CHANNEL_BINS]`. */
   readonly counts: Uint32Array;
+  /** Of the channels of each head of queries and of keys. */
+  readonly moments: readonly HeadMoments[];
+}
+
+/** Moments of the channels of a head over all rows. */
+export interface HeadMoments {
+  readonly channels: readonly number[];
+  readonly mean: Float64Array;
+  /** Mean products of two channels, `[channels][channels]`. */
+  readonly products: Float64Array;
 }
 
 /** By the name of a `ChannelTensor`. */
@@ -56,7 +66,7 @@ export function joinRanges(ranges: readonly ChannelRange[]): ChannelRange {
       counts[index] = (counts[index] as number) + n;
     });
   }
-  return { low, high, counts };
+  return { low, high, counts, moments: [] };
 }
 
 /** The bin that holds a value of low..high; 0 where all values are the same. */

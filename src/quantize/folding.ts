@@ -7,7 +7,9 @@ import {
   type ChannelBounds,
   type ChannelRange,
   type ChannelRanges,
+  type HeadMoments,
 } from './channelRanges.ts';
+import { headRotation } from './headRotation.ts';
 import { foldingSites, type ChannelTensor, type KeySite, type NormSite, type ValueSite } from './foldingSites.ts';
 
 export interface FoldingOptions {
@@ -35,7 +37,7 @@ export function foldModel(model: Model, ranges: ChannelRanges, options: FoldingO
   for (const site of foldingSites(model.network)) {
     if (site.kind === 'values') foldValues(draft, site, ranges, options);
     else if (site.kind === 'norm' && !skipsNorm(site, options)) foldNorm(draft, site, ranges, options);
-    else if (site.kind === 'keys' && options.folding === 'reparameterize') foldKeys(draft, site, ranges, options);
+    else if (site.kind === 'keys' && options.folding === 'reparameterize') foldKeys(draft, site, ranges);
   }
   const parameters = new Map(model.parameters);
   for (const [name, values] of draft.changed) {
@@ -95,24 +97,25 @@ function foldValues(draft: Draft, site: ValueSite, ranges: ChannelRanges, option
   for (const reader of site.readers) foldReader(draft, reader, change);
 }
 
-/** An offset of keys adds the same to every logit of a row, which softmax does not see; queries undo a scale of keys. */
-function foldKeys(draft: Draft, site: KeySite, ranges: ChannelRanges, { activationBits }: FoldingOptions): void {
-  const { queryMaker, keyMaker } = site;
-  const keys = bestBounds(rangeOf(ranges, site.keys), activationBits);
-  const queries = largestMagnitudes(rangeOf(ranges, site.queries));
-  const [ofQueries, ofKeys] = [noChange(queryMaker.outFeatures), noChange(keyMaker.outFeatures)];
-  for (const head of site.heads) {
-    const keyRanges = floored(head.map(([, key]) => keys.half[key] as number));
-    const queryRanges = floored(head.map(([query]) => queries[query] as number));
-    head.forEach(([query, key], i) => {
-      const scale = Math.sqrt((keyRanges[i] as number) / (queryRanges[i] as number));
-      ofQueries.scale[query] = 1 / scale;
-      ofKeys.scale[key] = scale;
-      ofKeys.offset[key] = keys.middle[key] as number;
-    });
+/** The mean of a key adds the same to every logit of a row, which softmax does not see; queries undo a change of basis of keys. */
+function foldKeys(draft: Draft, { queryMaker, queries, keyMaker, keys, heads }: KeySite, ranges: ChannelRanges): void {
+  const means = noChange(keyMaker.outFeatures);
+  for (const head of heads) {
+    const query = momentsOf(
+      rangeOf(ranges, queries),
+      head.map(([channel]) => channel),
+    );
+    const key = momentsOf(
+      rangeOf(ranges, keys),
+      head.map(([, channel]) => channel),
+    );
+    const { ofQueries, ofKeys } = headRotation(query, key);
+    rotateMaker(draft, queryMaker, query.channels, ofQueries);
+    key.channels.forEach((channel, i) => (means.offset[channel] = key.mean[i] as number));
+    foldMaker(draft, keyMaker, means);
+    means.offset.fill(0);
+    rotateMaker(draft, keyMaker, key.channels, ofKeys);
   }
-  foldMaker(draft, queryMaker, ofQueries);
-  foldMaker(draft, keyMaker, ofKeys);
 }
 
 /** Every channel gets the same range around 0: its half width in units of their geometric mean. */
@@ -159,6 +162,23 @@ function foldMaker(draft: Draft, layer: LinearOperation, change: Change): void {
   if (layer.bias !== null || draft.biases.has(layer.name) || change.offset.some((value) => value !== 0)) {
     applyChange(biasOf(draft, layer), change);
   }
+}
+
+/** The layer makes x R instead of x, R `[channels][channels]`. */
+function rotateMaker(draft: Draft, layer: LinearOperation, channels: readonly number[], rotation: Float64Array): void {
+  rotateRows(valuesOf(draft, layer.weight), layer.inFeatures, channels, rotation);
+  if (layer.bias !== null || draft.biases.has(layer.name)) rotateRows(biasOf(draft, layer), 1, channels, rotation);
+}
+
+function rotateRows(values: Float64Array, width: number, channels: readonly number[], rotation: Float64Array): void {
+  const before = channels.map((channel) => values.slice(channel * width, (channel + 1) * width));
+  channels.forEach((channel, to) => {
+    for (let i = 0; i < width; i++) {
+      let sum = 0;
+      before.forEach((row, from) => (sum += (row[i] as number) * (rotation[from * channels.length + to] as number)));
+      values[channel * width + i] = sum;
+    }
+  });
 }
 
 /** The layer gives the same for (x - offset) / scale as before for x. */
@@ -237,6 +257,12 @@ function floored(values: readonly number[]): number[] {
   const sorted = values.toSorted((a, b) => a - b);
   const median = sorted[Math.floor(sorted.length / 2)] as number;
   return values.map((value) => (median > 0 ? Math.max(value, LEAST_SHARE * median) : 1));
+}
+
+function momentsOf({ moments }: ChannelRange, channels: readonly number[]): HeadMoments {
+  const found = moments.find((group) => group.channels.every((channel, i) => channel === channels[i]));
+  if (!found) throw new Error(`no moments of channels ${channels[0]} and on`);
+  return found;
 }
 
 function rangeOf(ranges: ChannelRanges, { name }: ChannelTensor): ChannelRange {

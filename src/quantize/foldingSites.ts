@@ -78,6 +78,17 @@ export function channelTensors(sites: readonly FoldingSite[]): ChannelTensor[] {
   return [...new Map(all.map((tensor) => [tensor.name, tensor])).values()];
 }
 
+/** Channels of the heads of queries and of keys in the tensor `name`. */
+export function headsOf(sites: readonly FoldingSite[], name: string): number[][] {
+  return sites.flatMap((site) => {
+    if (site.kind !== 'keys') return [];
+    const sides = [site.queries, site.keys].entries();
+    return [...sides].flatMap(([side, tensor]) =>
+      tensor.name === name ? site.heads.map((head) => head.map((pair) => pair[side] as number)) : [],
+    );
+  });
+}
+
 type IsOwn = (layer: LinearOperation) => boolean;
 
 function normSite(

@@ -70,7 +70,7 @@ describe.each(['vit-plain', 'vit-distilled'] as const)('%s', (name) => {
     const each = Array.from({ length: images }, (_, i) => patches.subarray(i * size, (i + 1) * size));
     const { ranges } = doubleRanges(tiny.model, each);
     expect([...whole!.keys()].sort()).toEqual([...ranges.keys()].sort());
-    for (const [tensor, { low, high, counts }] of whole!) {
+    for (const [tensor, { low, high, counts, moments }] of whole!) {
       const expected = ranges.get(tensor)!;
       expect(nmse(low, expected.low), tensor).toBeLessThan(1e-10);
       expect(nmse(high, expected.high), tensor).toBeLessThan(1e-10);
@@ -79,6 +79,12 @@ describe.each(['vit-plain', 'vit-distilled'] as const)('%s', (name) => {
       expect(counts.reduce((sum, count) => sum + count, 0)).toBe(all);
       expect(moved / all, tensor).toBeLessThan(0.01); // values at the edge of a bin
       expect(counts.length).toBe(low.length * CHANNEL_BINS);
+      expect(moments.map(({ channels }) => channels)).toEqual(expected.moments.map(({ channels }) => channels));
+      expect(moments).toHaveLength(tensor.endsWith('.qkv') ? 2 * tiny.model.config.heads : 0);
+      for (const [i, { mean, products }] of moments.entries()) {
+        expect(nmse(mean, expected.moments[i]!.mean), tensor).toBeLessThan(1e-10);
+        expect(nmse(products, expected.moments[i]!.products), tensor).toBeLessThan(1e-10);
+      }
     }
   });
 

@@ -1,10 +1,10 @@
 import type { Model } from '../../src/model/load.ts';
 import { CHANNEL_BINS, type ChannelRange } from '../../src/quantize/channelRanges.ts';
-import { channelTensors, foldingSites } from '../../src/quantize/foldingSites.ts';
+import { channelTensors, foldingSites, headsOf } from '../../src/quantize/foldingSites.ts';
 import { doubleForward } from './doubleForward.ts';
 
-/** Ends and histogram of each column of `values`, `[rows][columns]`. */
-export function rangeOfRows(values: ArrayLike<number>, columns: number): ChannelRange {
+/** Ends and histogram of each column of `values`, `[rows][columns]`, and moments of the channels of each of `heads`. */
+export function rangeOfRows(values: ArrayLike<number>, columns: number, heads: number[][] = []): ChannelRange {
   const low = new Float32Array(columns);
   const high = new Float32Array(columns);
   const counts = new Uint32Array(columns * CHANNEL_BINS);
@@ -22,7 +22,17 @@ export function rangeOfRows(values: ArrayLike<number>, columns: number): Channel
       counts[column * CHANNEL_BINS + bin]!++;
     }
   }
-  return { low, high, counts };
+  const rows = values.length / columns;
+  const mean = (of: (row: number) => number) =>
+    Array.from({ length: rows }, (_, row) => of(row * columns)).reduce((sum, value) => sum + value, 0) / rows;
+  const moments = heads.map((channels) => ({
+    channels,
+    mean: Float64Array.from(channels, (a) => mean((first) => values[first + a]!)),
+    products: Float64Array.from(
+      channels.flatMap((a) => channels.map((b) => mean((first) => values[first + a]! * values[first + b]!))),
+    ),
+  }));
+  return { low, high, counts, moments };
 }
 
 /** The ranges that a folding of `model` looks at, and its logits, in double on a few images of patches. */
@@ -30,7 +40,8 @@ export function doubleRanges(
   model: Model,
   images: readonly Float32Array[],
 ): { ranges: Map<string, ChannelRange>; logits: number[] } {
-  const tensors = channelTensors(foldingSites(model.network));
+  const sites = foldingSites(model.network);
+  const tensors = channelTensors(sites);
   const values = new Map<string, number[]>(tensors.map(({ name }) => [name, []]));
   const logits = images.flatMap((patches) => [
     ...doubleForward(model, patches, undefined, (unit, tensor, row) => {
@@ -38,7 +49,9 @@ export function doubleRanges(
       for (const value of all ? row : []) all?.push(value);
     }),
   ]);
-  const ranges = new Map(tensors.map(({ name, columns }) => [name, rangeOfRows(values.get(name)!, columns)]));
+  const ranges = new Map(
+    tensors.map(({ name, columns }) => [name, rangeOfRows(values.get(name)!, columns, headsOf(sites, name))]),
+  );
   return { ranges, logits };
 }
 

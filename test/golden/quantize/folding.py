@@ -1,7 +1,7 @@
 """Parameters of one attention block before and after its channels are folded: writes folding.json beside this file.
 
-`reparameterize` moves scale and offset of every channel out of LayerNorm outputs (RepQ-ViT), keys and values; `smooth` is
-SmoothQuant with alpha 0.5. PyTorch computes the tensors, the new parameters, and that the function is the same.
+`reparameterize` moves scale and offset of every channel out of LayerNorm outputs (RepQ-ViT), and values and changes the basis of
+queries and keys; `smooth` is SmoothQuant with alpha 0.5. PyTorch computes the tensors, the new parameters, and that the function is the same.
 
 Made with Debian 12's python3-torch 1.13.1: /usr/bin/python3 test/golden/quantize/folding.py
 """
@@ -37,6 +37,22 @@ def relative(t):
     return t / t.log().mean().exp()
 
 
+def rotation(q, k):
+    """Changes of basis that make the second moments of queries and centred keys equal, then even them out."""
+    moments = lambda t: t.T @ t / len(t)
+    cq, ck = moments(q), moments(k)
+    cq = cq + 1e-6 * cq.diag().mean() * torch.eye(SIZE).double()
+    ck = ck + 1e-6 * ck.diag().mean() * torch.eye(SIZE).double()
+    lq, lk = torch.linalg.cholesky(cq), torch.linalg.cholesky(ck)
+    _, s, vh = torch.linalg.svd(lk.T @ lq)
+    v = vh.T
+    v = v * v.gather(0, v.abs().argmax(0)[None]).sign()
+    i = torch.arange(SIZE).double()
+    angle = 2 * torch.pi * i[:, None] * i / SIZE
+    of_queries = torch.linalg.inv(lq).T @ v @ s.sqrt().diag() @ (angle.cos() + angle.sin()) / SIZE**0.5
+    return of_queries, torch.linalg.inv(of_queries).T
+
+
 def change_reader(p, layer, offset, scale):
     bias = p.get(f"{layer}.bias", 0) + p[f"{layer}.weight"] @ offset
     if offset.any():
@@ -69,12 +85,14 @@ def fold(parameters, tensors, kind):
     change_reader(p, "qkv", offset, scale)
 
     if kind == "reparameterize":
-        low, high = ends(tensors["qkv"][:, keys])
-        query = tensors["qkv"][:, queries].float().double().abs().amax(0)
-        floor = lambda t: torch.cat([torch.maximum(h, 1e-2 * h.sort().values[SIZE // 2]) for h in t.split(SIZE)])
-        scale = (floor((high - low) / 2) / floor(query)).sqrt()
-        change_rows(p, keys, (low + high) / 2, scale)
-        change_rows(p, queries, nothing, 1 / scale)
+        for head in range(HEADS):
+            of = lambda part: slice(part.start + head * SIZE, part.start + (head + 1) * SIZE)
+            query, key = of(queries), of(keys)
+            mean = tensors["qkv"][:, key].mean(0)
+            of_queries, of_keys = rotation(tensors["qkv"][:, query], tensors["qkv"][:, key] - mean)
+            for rows, change, offset in ((query, of_queries, 0), (key, of_keys, mean)):
+                p["qkv.weight"][rows] = change.T @ p["qkv.weight"][rows]
+                p["qkv.bias"][rows] = (p["qkv.bias"][rows] - offset) @ change
 
     if kind == "reparameterize":
         low, high = ends(tensors["qkv"][:, values])
