@@ -2,11 +2,11 @@ import type { SearchedOperation } from '../model/graph.ts';
 import type { Model } from '../model/load.ts';
 import { multiplyAccumulates, productGeometry } from '../quantize/geometry.ts';
 import { layerPlan } from './layerPlan.ts';
-import { layerOptions, type CalibrationOptions, type LayerOptions } from './options.ts';
+import { layerOptions, type CalibrationOptions, type LayerOptions, type ShapedQuantizer } from './options.ts';
 
 /** How one operand of a product will be quantized. */
 export interface OperandDescription {
-  readonly type: 'uniform' | 'twin-softmax' | 'twin-gelu' | 'pixels';
+  readonly type: 'uniform' | 'twin-softmax' | 'twin-gelu' | 'pixels' | 'levels' | 'best by score' | 'published';
   readonly bits: number;
   /** What has a scale of its own; null where the scale is not searched. */
   readonly granularity: 'tensor' | 'part' | 'head' | 'channel' | 'block' | null;
@@ -93,17 +93,26 @@ function operands(
 ): { a: OperandDescription; b: OperandDescription } {
   const { aBits, bBits } = layerPlan(operation, options);
   const isLinear = operation.kind === 'linear';
+  const perHead = options.attentionGranularity;
   const b = {
     type: 'uniform',
     bits: bBits,
-    granularity: isLinear ? options.weightGranularity : 'head',
+    granularity: isLinear ? options.weightGranularity : perHead,
   } as const;
-  if (operation.operand === 'pixels') return { a: { type: 'pixels', bits: aBits, granularity: null }, b };
-  if (operation.operand === 'post-softmax' && options.softmax === 'twin') {
-    return { a: { type: 'twin-softmax', bits: aBits, granularity: 'tensor' }, b };
+  switch (operation.operand) {
+    case 'pixels':
+      return { a: { type: 'pixels', bits: aBits, granularity: null }, b };
+    case 'post-softmax':
+      return { a: { type: shapedType(options.softmax, 'softmax', aBits), bits: aBits, granularity: 'tensor' }, b };
+    case 'post-gelu':
+      return { a: { type: shapedType(options.gelu, 'gelu', aBits), bits: aBits, granularity: 'tensor' }, b };
+    case 'plain':
+      return { a: { type: 'uniform', bits: aBits, granularity: isLinear ? 'tensor' : perHead }, b };
   }
-  if (operation.operand === 'post-gelu' && options.gelu === 'twin') {
-    return { a: { type: 'twin-gelu', bits: aBits, granularity: 'tensor' }, b };
-  }
-  return { a: { type: 'uniform', bits: aBits, granularity: isLinear ? 'tensor' : 'head' }, b };
+}
+
+function shapedType(wanted: ShapedQuantizer, kind: 'softmax' | 'gelu', bits: number): OperandDescription['type'] {
+  if (wanted === 'twin' || (wanted === 'auto' && bits === 8)) return `twin-${kind}`;
+  if (wanted === 'log2' || wanted === 'adaptive-log' || wanted === 'auto') return 'levels';
+  return wanted === 'best' ? 'best by score' : wanted === 'published-code' ? 'published' : 'uniform';
 }

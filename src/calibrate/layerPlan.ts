@@ -62,8 +62,9 @@ export async function prepareLayer(
   const named = { name: operation.name, geometry, chunks, packedOperand, metric };
   const left =
     plan.operand === 'pixels'
-      ? { largest: [128], ends: { low: -128, high: 127 } }
+      ? { largest: [128], ends: { low: -128, high: 127 }, squares: 1, count: 1 }
       : await measure(context, chunks, ({ a }) => a, geometry.a, { heads, rows, columns: depth });
+  const aRms = Math.sqrt(left.squares / left.count);
   const gradientRms = metric === 'hessian' ? await gradientRmsOf(context, chunks, geometry) : 1;
   if (operation.kind === 'matmul') {
     const view = geometry.b as StridedMatrix;
@@ -74,7 +75,7 @@ export async function prepareLayer(
     const right = await measure(context, chunks, ({ b }) => b as GPUBuffer, bRows.view, { heads, ...bRows });
     return {
       problem: { ...named, weight: undefined, bias: null },
-      ranges: { a: byHead(left.largest), aEnds: left.ends, b: byHead(right.largest), gradientRms },
+      ranges: { a: byHead(left.largest), aEnds: left.ends, aRms, b: byHead(right.largest), gradientRms },
     };
   }
   const { weight, bias } = layerWeight(model, operation);
@@ -86,7 +87,13 @@ export async function prepareLayer(
       weight: scope.upload(weight, `${operation.name} weight`),
       bias: bias && scope.upload(bias, `${operation.name} bias`),
     },
-    ranges: { a: [Math.max(...left.largest)], aEnds: left.ends, b: largestPerGroup(weight, groups), gradientRms },
+    ranges: {
+      a: [Math.max(...left.largest)],
+      aEnds: left.ends,
+      aRms,
+      b: largestPerGroup(weight, groups),
+      gradientRms,
+    },
   };
 }
 

@@ -22,7 +22,7 @@ import { fitCost, roundCost, search, valleysCost, type Landscape } from './searc
 /** What `searchLayer` will cost, in candidates scored on all rows: for progress, before any is run. */
 export function plannedCandidates(plan: LayerPlan, depth: number, given: LayerOptions): number {
   const options = searchOptions(plan, given);
-  const ranges = { a: [1], aEnds: { low: -1, high: 1 }, b: [1], gradientRms: 1 };
+  const ranges = { a: [1], aEnds: { low: -1, high: 1 }, aRms: 1, b: [1], gradientRms: 1 };
   const families = leftFamilies(plan, ranges, options, depth);
   const costs = families.map((family) => {
     const rounds = Array.from({ length: roundsOf(plan, options) }, (_, round) => {

@@ -10,7 +10,7 @@ import { codeRange, scaleOf } from '../quantize/codeRange.ts';
 import { largestLevel } from '../quantize/levels.ts';
 import type { ScoreGroups } from './layerScorer.ts';
 import { levelSpace, type LevelSpace } from './levelSearch.ts';
-import type { LayerOptions } from './options.ts';
+import type { LayerOptions, ShapedQuantizer } from './options.ts';
 
 /** What decides the quantizers of a layer before any search. */
 export interface LayerPlan {
@@ -29,6 +29,8 @@ export interface LayerRanges {
   readonly a: readonly number[];
   /** Smallest and largest value of the left operand. */
   readonly aEnds: { readonly low: number; readonly high: number };
+  /** Root mean square of the left operand. */
+  readonly aRms: number;
   readonly b: readonly number[];
   /** Root mean square of the output's gradient; 1 with metrics that do not use it. */
   readonly gradientRms: number;
@@ -60,8 +62,7 @@ export function leftFamilies(plan: LayerPlan, ranges: LayerRanges, options: Laye
   if (plan.operand === 'pixels') return [{ by: 'nothing', initial: { type: 'pixels', bits: 8 } }];
   if (plan.operand === 'plain') return [uniformFamily(plan, ranges, options)];
   const operand = plan.operand === 'post-softmax' ? 'softmax' : 'gelu';
-  const wanted = options[operand];
-  return (wanted === 'best' ? FAMILIES : [wanted]).map((family) => {
+  return shapedFamilies(options[operand], plan, ranges).map((family) => {
     switch (family) {
       case 'uniform':
         return uniformFamily(plan, ranges, options);
@@ -79,6 +80,24 @@ export function leftFamilies(plan: LayerPlan, ranges: LayerRanges, options: Laye
         throw new Error('quantizers of the published code have no integer codes to search');
     }
   });
+}
+
+/** Twin ranges of 8 bits hold values up to this many times their root mean square well; a GELU output far beyond makes them coarse. */
+const LARGEST_OVER_RMS = 64;
+
+/**
+ * The families that are searched. `auto` is twin ranges, whose products cost half as much as those of levels, at 8 bits as long as
+ * the largest value is no outlier, and `adaptive-log` otherwise.
+ */
+function shapedFamilies(
+  wanted: ShapedQuantizer,
+  { aBits, operand }: LayerPlan,
+  { a, aRms }: LayerRanges,
+): readonly Exclude<ShapedQuantizer, 'auto' | 'best'>[] {
+  if (wanted === 'best') return FAMILIES;
+  if (wanted !== 'auto') return [wanted];
+  const hasOutlier = operand === 'post-gelu' && Math.max(...a) > LARGEST_OVER_RMS * aRms;
+  return [aBits < 8 || hasOutlier ? 'adaptive-log' : 'twin'];
 }
 
 type FromScales = (scales: readonly number[]) => ActivationQuantizer;

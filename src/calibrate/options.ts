@@ -20,8 +20,11 @@ export type GradientSeed = (typeof GRADIENT_SEEDS)[number];
 export const CALIBRATORS = ['search', 'min-max', 'moving-average', 'percentile', 'omse', 'aciq', 'entropy'] as const;
 export type Calibrator = (typeof CALIBRATORS)[number];
 
-/** Quantizers of the values after softmax or GELU; `best` takes the one of the lowest score. */
-export const SHAPED_QUANTIZERS = ['uniform', 'twin', 'log2', 'adaptive-log', 'best', 'published-code'] as const;
+/**
+ * Quantizers of the values after softmax or GELU; `best` takes the one of the lowest score, `auto` twin ranges unless they are too
+ * coarse, see `shapedFamilies`.
+ */
+export const SHAPED_QUANTIZERS = ['uniform', 'twin', 'log2', 'adaptive-log', 'auto', 'best', 'published-code'] as const;
 export type ShapedQuantizer = (typeof SHAPED_QUANTIZERS)[number];
 
 export const PRESET_NAMES = ['fast', 'default', 'best', 'paper', 'base', 'reference'] as const;

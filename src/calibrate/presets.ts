@@ -42,6 +42,11 @@ const DEFAULT: Omit<CalibrationOptions, 'preset'> = {
   search: 'coarse-to-fine',
   candidates: 64,
   alpha: 0.2,
+  softmax: 'auto',
+  gelu: 'auto',
+  folding: 'reparameterize',
+  compensation: 'gptq',
+  biasCorrection: 'layer',
 };
 
 const PRESETS: Readonly<Record<PresetName, Omit<CalibrationOptions, 'preset'>>> = {

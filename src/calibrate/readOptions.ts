@@ -1,11 +1,5 @@
 import type { JsonReader } from '../io/jsonReader.ts';
-import {
-  OPTION_FIELDS,
-  PRESET_NAMES,
-  type CalibrationOptions,
-  type LayerOptions,
-  type LayerRule,
-} from './options.ts';
+import { OPTION_FIELDS, PRESET_NAMES, type CalibrationOptions, type LayerOptions, type LayerRule } from './options.ts';
 
 type FieldName = keyof typeof OPTION_FIELDS;
 

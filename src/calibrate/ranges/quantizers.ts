@@ -89,14 +89,15 @@ export function leftFromRanges(
     const limit = maxTwinShift(bits, plan.bBits, depth);
     if (options.softmax === 'published-code')
       return { type: 'published-softmax', bits, split: 2 ** -fineShift(depth, 19) };
-    if (options.softmax !== 'twin') throw needsSearch(name, 'softmax', options.softmax);
+    if (options.softmax !== 'twin' && options.softmax !== 'auto') throw needsSearch(name, 'softmax', options.softmax);
     return { type: 'twin-softmax', bits, shift: fineShift(depth, limit), boundary: options.twinBoundary };
   }
   if (plan.operand === 'post-gelu' && options.gelu !== 'uniform') {
     const positive = intervals.map(({ high }) => initialScale(Math.max(high, 0), bits));
     if (options.gelu === 'published-code')
       return { type: 'published-gelu', bits, scales: positive, negativeScale: publishedNegativeScale(bits) };
-    if (options.gelu !== 'twin' || positive.length > 1) throw needsSearch(name, 'gelu', options.gelu);
+    if ((options.gelu !== 'twin' && options.gelu !== 'auto') || positive.length > 1)
+      throw needsSearch(name, 'gelu', options.gelu);
     const [scaleR2] = positive as [number];
     return {
       type: 'twin-gelu',
