@@ -181,6 +181,8 @@ test.each<[Metric, RightQuantizer['type']]>([
     const made = await compensateLayer(shared, problem, { ...searched, b, options });
     expect(made.score).toBeLessThan(0.97 * made.scoreOfNearest);
     expect(made.codes.length).toBe(depth * columns);
+    const [scores] = await scorePairs(shared, problem, [searched.a], [b], { by: 'columns', parts: 1 }, () => undefined);
+    expect(made.scoreOfNearest / scores![0]!).toBeCloseTo(1, 5);
     if (type === 'block') expect(made.b).toBe(b);
     if (type === 'block') expect([Math.min(...made.codes), Math.max(...made.codes)]).toEqual([-3, 3]);
   });

@@ -98,6 +98,14 @@ describe('the Cholesky factor', () => {
     below.forEach((junk, i) => junk && expect(factor[i]).toBe(7));
   });
 
+  test('of a matrix larger than any block is exact where all its numbers are integers', () => {
+    const size = 600;
+    const factor = Float64Array.from({ length: size * size }, (_, i) => Math.min(Math.floor(i / size), i % size) + 1);
+    choleskyUpper(factor, size);
+    const wrong = factor.findIndex((value, i) => i % size >= Math.floor(i / size) && value !== 1);
+    expect(wrong).toBe(-1);
+  });
+
   test('of a matrix that is not positive definite is refused with its pivot', () => {
     expect(() => choleskyUpper(Float64Array.of(1, 2, 2, 4), 2)).toThrow('pivot 1 of 2 is 0');
     expect(() => choleskyUpper(Float64Array.of(NaN), 1)).toThrow('pivot 0 of 1 is NaN');
