@@ -40,7 +40,7 @@ export interface IntegerRecipe {
    * assembly, inputs of GELU and LayerNorm, inputs of softmax times its scale, logits.
    */
   readonly ranges: Readonly<Record<string, number>>;
-  /** In the order of the forward pass; softmax and GELU only where twin ranges follow, which integer inference needs. */
+  /** In the order of the forward pass; softmax and GELU only where their codes have an integer form. */
   readonly nonlinear: readonly NonlinearRecipe[];
 }
 

@@ -2,6 +2,7 @@ import { dyadic, packDyadics } from '../kernels/dyadic.ts';
 import { geluConstants } from '../kernels/geluConstants.ts';
 import { intGelu, intGeluKernel } from '../kernels/intGelu.ts';
 import { intSoftmax, intSoftmaxKernel } from '../kernels/intSoftmax.ts';
+import { withLevels } from '../kernels/levels.ts';
 import { shiftGelu, shiftGeluKernel } from '../kernels/shiftGelu.ts';
 import { softmaxConstants, twinThreshold, type IntSoftmaxMethod } from '../kernels/softmaxConstants.ts';
 import { packRowMajor } from '../reference/codes.ts';
@@ -28,6 +29,8 @@ export function nonlinearCases(): SelfTestCase[] {
       ...(['shift-fixed', 'poly', 'lut'] as const).map((method) => geluCase(method, inputBits)),
     ]),
     geluCase('lut-codes', 8),
+    softmaxLevelsCase(),
+    geluLevelsCase(),
   ];
 }
 
@@ -68,6 +71,41 @@ function geluCase(method: 'shift-fixed' | 'poly' | 'lut' | 'lut-codes', inputBit
     intGeluReference(values, params),
     (device, buffers, codes) => intGelu(device, { ...buffers, codes }, params),
     `${method}, ${inputBits} bits`,
+  );
+}
+
+const LEVELS = [0, 1, 2, 3, 5, 11, 30, 127, 128, 129, 700, 4095, 4096, 9001, 16256];
+
+/** Probabilities as levels, in two planes. */
+function softmaxLevelsCase(): SelfTestCase {
+  const constants = softmaxConstants('shift-fixed', 1 / 200, COLUMNS);
+  const accumulators = Int32Array.from(integers(ROWS * COLUMNS, 1, -30_000, 30_000));
+  const ratios = [0.031, 0.0079, 3, 2 ** -7, 2 ** -8, 2 ** -9];
+  const rescales = packDyadics(ratios.map((ratio) => dyadic(ratio, 'int16')));
+  const codes = { kind: 'levels', levels: LEVELS } as const;
+  const shape = { rows: ROWS, columns: COLUMNS, rowsPerHead: 5, heads: 3, logitBits: 12, ...TWIN, constants, codes };
+  return exactCase(
+    intSoftmaxKernel.name,
+    { accumulators, rescales, table: withLevels(undefined, LEVELS) },
+    intSoftmaxReference(accumulators, rescales, { ...shape, threshold: 0 }),
+    (device, buffers, y) => intSoftmax(device, { ...buffers, codes: y }, { ...shape, boundary: 'nearest' }),
+    'levels',
+  );
+}
+
+/** GELU as levels, in two planes. */
+function geluLevelsCase(): SelfTestCase {
+  const { values, source, scales, shape } = geluInput(16);
+  const { constants } = geluConstants('lut', { ...scales, shift: 0, scaleR1: 9 / 16256 / 8 });
+  if (constants.method !== 'lut') throw new TypeError('not the table');
+  const levels = [-127, -40, -1, ...LEVELS];
+  const params = { ...shape, shift: 0, constants, codes: { kind: 'levels', levels } } as const;
+  return exactCase(
+    intGeluKernel.name,
+    { source, table: withLevels(constants.table, levels) },
+    intGeluReference(values, params),
+    (device, buffers, codes) => intGelu(device, { ...buffers, codes }, params),
+    'levels',
   );
 }
 
