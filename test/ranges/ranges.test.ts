@@ -84,6 +84,15 @@ describe.each(byWidth)('%s at %i bits', (_name, bits, { distribution, values }, 
   });
 });
 
+test('zeros do not speak for any range in entropy, and of equal divergences the longest range wins', () => {
+  const { distribution } = cases[0] as (typeof cases)[number];
+  const more = distribution.counts.map((count, bin) => (bin === BINS ? count + 1e6 : count));
+  expect(entropyRange({ ...distribution, counts: more }, 6)).toEqual(entropyRange(distribution, 6));
+  // one filled bin besides the first is itself under any number of levels
+  const counts = Float64Array.from({ length: 2 * BINS }, (_, bin) => (bin === BINS + 1 ? 10 : 0));
+  expect(entropyRange({ ...distribution, width: 1, counts }, 8).high).toBe(BINS);
+});
+
 test.each(cases)('$name: percentiles to the width of a bin, exact on the values', (made) => {
   const { percentiles, distribution, values } = made;
   for (const [percentile, expected] of Object.entries(percentiles)) {
