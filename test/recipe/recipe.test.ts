@@ -161,7 +161,7 @@ test.each<[string, string, unknown]>([
   ['layers[0].b.scales[1] is 1e+39', 'layers.0.b.scales.1', 1e39],
   ['layers[1].a.shift is 16, wanted a number in 0..15', 'layers.1.a.shift', 16],
   ['layers[1].a.boundary is "near"', 'layers.1.a.boundary', 'near'],
-  ['layers[1].b.type is "twin-gelu", wanted "uniform"', 'layers.1.b.type', 'twin-gelu'],
+  ['layers[1].b.type is "twin-gelu", wanted one of uniform, block', 'layers.1.b.type', 'twin-gelu'],
   ['layers[1].score is missing', 'layers.1.score', undefined],
   ['layers[1].maxShift is "9"', 'layers.1.maxShift', '9'],
   ['layers[2].a.scaleR2 is null', 'layers.2.a.scaleR2', null],
@@ -287,4 +287,65 @@ test('levels of other values, or that could wrap the accumulator, do not fit', (
 
 test('the largest shift that the accumulator allows is accepted', () => {
   expect(() => fit(changed('layers.1.a.shift', 9))).not.toThrow();
+});
+
+const block = {
+  type: 'block',
+  bits: 4,
+  rowBlocks: 2,
+  columnBlocks: 4,
+  scales: new Array<number>(8).fill(0.5),
+} as const;
+const inputs = { ...block, rowBlocks: 1, scales: [0.5, 0.25, 1, 2] };
+const offset = {
+  type: 'uniform',
+  bits: 4,
+  granularity: 'tensor',
+  scales: [0.5],
+  restricted: true,
+  zeroPoint: -7,
+} as const;
+const untied = { type: 'published-gelu', bits: 8, scales: [0.5, 0.25], negativeScale: 0.125 } as const;
+
+test.each<[string, string, unknown]>([
+  ['blocks of a weight', 'layers.2.b', block],
+  ['restricted blocks', 'layers.2.b', { ...block, restricted: true }],
+  ['runs of inputs', 'layers.2.a', inputs],
+  ['a zero point', 'layers.2.a', offset],
+  ['scales per token', 'layers.2.a', { type: 'per-token', bits: 8 }],
+  ['untied ranges after GELU', 'layers.2.a', untied],
+  ['a sum of ranges after softmax', 'layers.1.a', { type: 'published-softmax', bits: 8, split: 2 ** -8 }],
+])('%s read as they were written and fit', (_what, path, quantizer) => {
+  const text = changed(path, quantizer);
+  const [, layer, side] = path.split('.') as [string, string, 'a' | 'b'];
+  expect(parseRecipe(text, 'r.json').layers[Number(layer)]?.[side]).toEqual(quantizer);
+  expect(() => fit(text)).not.toThrow();
+});
+
+test.each<[string, string, unknown]>([
+  ['layers[2].a.restricted is false, wanted true, or no such member', 'layers.2.a', { ...offset, restricted: false }],
+  ['layers[2].a.zeroPoint is -8, wanted a number in -7..7', 'layers.2.a', { ...offset, zeroPoint: -8 }],
+  ['layers[2].a.zeroPoint is 0.5, wanted an integer', 'layers.2.a', { ...offset, zeroPoint: 0.5 }],
+  ['layers[1].a.split is 2, wanted a number', 'layers.1.a', { type: 'published-softmax', bits: 8, split: 2 }],
+  ['layers[2].b.rowBlocks is 0, wanted a number in 1..65536', 'layers.2.b', { ...block, rowBlocks: 0 }],
+  ['layers[2].a.negativeScale is 0', 'layers.2.a', { ...untied, negativeScale: 0 }],
+  ['layer fc2: operand b has 8 scales, its 2 x 2 blocks make 4', 'layers.2.b', { ...block, columnBlocks: 2 }],
+  [
+    'layer fc2: 768 input features do not divide into 5 blocks',
+    'layers.2.a',
+    { ...inputs, columnBlocks: 5, scales: [1, 1, 1, 1, 1] },
+  ],
+  [
+    'layer fc2: 2 output features do not divide into 4 blocks',
+    'layers.2.b',
+    { ...block, rowBlocks: 4, columnBlocks: 2 },
+  ],
+  ['layer fc2: operand a has 2 runs of tokens', 'layers.2.a', block],
+  ['layer pv: operand b of attention cannot be quantized as block', 'layers.1.b', block],
+  ['layer pv: operand a is quantized as per-token', 'layers.1.a', { type: 'per-token', bits: 8 }],
+  ['layer pv: operand a cannot have a zero point', 'layers.1.a', offset],
+  ['layer fc2: operand b cannot have a zero point', 'layers.2.b', offset],
+])('%s', (message, path, value) => {
+  expect(() => fit(changed(path, value))).toThrow(FormatError);
+  expect(() => fit(changed(path, value))).toThrow(`r.json: ${message}`);
 });
