@@ -7,7 +7,10 @@ import { inputRows, observeUnit, startStatistics } from '../../src/calibrate/for
 import { integerRecipe } from '../../src/calibrate/integerRecipe.ts';
 import { calibrationOptions } from '../../src/calibrate/presets.ts';
 import { NONLINEAR_METHODS, type LayerRecipe, type Recipe } from '../../src/calibrate/recipe.ts';
+import { quantizedWeightsFile } from '../../src/calibrate/weightsFile.ts';
+import { exportModel } from '../../src/export/exportModel.ts';
 import { readF32 } from '../../src/gpu/readback.ts';
+import { referenceEngine } from '../../src/infer/referenceEngine.ts';
 import { normalizePixels } from '../../src/io/preprocess.ts';
 import { writeSafetensors } from '../../src/io/safetensors.ts';
 import { parseConfig } from '../../src/model/config.ts';
@@ -16,6 +19,7 @@ import { searchedLayers, type Network } from '../../src/model/graph.ts';
 import { loadModel, type Model } from '../../src/model/load.ts';
 import { parameterShapes } from '../../src/model/parameters.ts';
 import { unfoldPatches } from '../../src/model/patches.ts';
+import { createSimulation } from '../../src/simulate/simulate.ts';
 import { useGpu } from '../support/device.ts';
 import { noise } from '../support/floats.ts';
 import { sampleImages, sampleModel } from '../support/sample.ts';
@@ -247,7 +251,7 @@ describe('methods', () => {
 
   test('a norm with two readers is measured under both, a method without integers has no error', async () => {
     const statistics = startStatistics(distilled.network, images.length);
-    const options = { ...calibrationOptions('default'), ...QUICK };
+    const options = calibrationOptions('default', { ...QUICK, folding: 'none', biasCorrection: 'none' });
     const whole = await calibrate(shared.gpu, distilled, images, options);
     using parameters = new ParameterStore(shared.pool, distilled);
     const context = { device: shared.device, pool: shared.pool, parameters };
@@ -284,11 +288,13 @@ describe('methods', () => {
     return { ...a, scales: a.scales.map((scale) => 20 * scale) };
   }
 
-  test('a recipe without twin ranges lists its norms only, and fits its model', async () => {
-    const base = await calibrate(shared.gpu, distilled, images, { ...calibrationOptions('base'), ...QUICK });
-    const { nonlinear } = base.recipe.integer;
-    expect(nonlinear.map(({ name }) => name)).toEqual(['blocks.0.norm1', 'blocks.0.norm2', 'norm']);
-    expect(() => checkRecipeFits(base.recipe, 'r.json', distilled, 'm')).not.toThrow();
+  test.each([
+    ['base', ['blocks.0.norm1', 'blocks.0.attn.softmax', 'blocks.0.norm2', 'blocks.0.mlp.gelu', 'norm']],
+    ['reference', ['blocks.0.norm1', 'blocks.0.norm2', 'norm']],
+  ] as const)('a recipe of preset %s lists what has an integer form, and fits its model', async (preset, names) => {
+    const { recipe } = await calibrate(shared.gpu, distilled, images, calibrationOptions(preset, QUICK));
+    expect(recipe.integer.nonlinear.map(({ name }) => name)).toEqual(names);
+    expect(() => checkRecipeFits(recipe, 'r.json', distilled, 'm')).not.toThrow();
   });
 
   test('a recipe fits its model, and is refused without a norm', () => {
@@ -302,4 +308,33 @@ describe('methods', () => {
       'integer.nonlinear has no layerNorm blocks.2.norm1',
     );
   });
+});
+
+test('levels and zero points of a calibration run in integers, close to its simulation', async () => {
+  const options = calibrationOptions('fast', {
+    ...QUICK,
+    softmax: 'adaptive-log',
+    gelu: 'log2',
+    activationOffset: 'zero-point',
+  });
+  const result = await calibrate(shared.gpu, distilled, images, options);
+  const { recipe } = result;
+  const weights = quantizedWeightsFile(result);
+  const file = { recipeText: 'text', weightsFile: 'weights.safetensors', writtenBy: 'test' };
+  const integer = await exportModel({ recipe, weights, ...file });
+  const kinds = Object.values(integer.program.tensors).map(({ codes }) => codes?.kind);
+  expect(kinds).toContain('levels-softmax');
+  expect(kinds).toContain('levels-gelu');
+  const simulation = await createSimulation(shared.gpu, distilled, recipe, weights);
+  const wanted = await simulation.logits(images.map(({ rgb }) => rgb));
+  simulation.destroy();
+  const engine = referenceEngine(integer);
+  const pixels = Uint8Array.from(images.flatMap(({ rgb }) => [...rgb]));
+  const found = Float64Array.from(await engine.run(pixels, images.length), (logit) => logit * engine.logitScale);
+  let [signal, noise] = [0, 0];
+  wanted.forEach((value, i) => {
+    signal += value ** 2;
+    noise += (value - (found[i] as number)) ** 2;
+  });
+  expect(10 * Math.log10(signal / noise)).toBeGreaterThan(20);
 });
