@@ -71,6 +71,7 @@ const PRESETS: Readonly<Record<PresetName, Omit<CalibrationOptions, 'preset'>>> 
     softmax: 'published-code',
     gelu: 'published-code',
     weightGranularity: 'part',
+    layers: [{ pattern: 'patch_embed', options: { weightGranularity: 'channel' } }],
   },
 };
 

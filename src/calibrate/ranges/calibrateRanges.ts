@@ -3,6 +3,7 @@ import { codeRange, scaleOf } from '../../quantize/codeRange.ts';
 import type { GpuContext } from '../../quantize/context.ts';
 import type { LeftQuantizer, RightQuantizer } from '../../quantize/floatQuantizer.ts';
 import type { StridedMatrix } from '../../quantize/geometry.ts';
+import { maxTwinShift } from '../../quantize/quantizer.ts';
 import type { CapturedChunk, LayerProblem } from '../layerScorer.ts';
 import { scoreUnit } from '../meanScore.ts';
 import { hasZeroPoint, scalesByHead, type LayerPlan, type LayerRanges } from '../operands.ts';
@@ -35,7 +36,9 @@ export async function calibrateRanges(
   const b = await rightRanges(context, problem, plan, options, calibrator);
   const groups = { by: 'columns', parts: 1 } as const;
   const [totals] = await scorePairs(context, problem, [a], [b], groups, () => undefined);
-  return { name, kind: plan.kind, a, b, score: (totals?.[0] as number) / scoreUnit(problem, ranges, groups) };
+  const score = (totals?.[0] as number) / scoreUnit(problem, ranges, groups);
+  if (a.type !== 'twin-softmax' && a.type !== 'twin-gelu') return { name, kind: plan.kind, a, b, score };
+  return { name, kind: plan.kind, a, b, score, maxShift: maxTwinShift(plan.aBits, plan.bBits, geometry.depth) };
 }
 
 async function leftRanges(
