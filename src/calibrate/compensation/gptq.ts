@@ -1,5 +1,5 @@
 import { choleskyUpper, meanDiagonal } from './cholesky.ts';
-import { products } from './products.ts';
+import { products, TOGETHER } from './products.ts';
 import { nearestCode, scaleAt, type WeightGrid } from './weightCodes.ts';
 
 /** A damped Gram matrix, ready to compensate any weight whose inputs it is of. */
@@ -20,9 +20,6 @@ export interface CompensatedCodes {
   /** `d H d^T`, H damped, d = weight - scale * codes of a row. */
   readonly errors: Float64Array;
 }
-
-/** Rows that go through the columns together, so that a row of the factor is read once for all of them. */
-const ROWS_TOGETHER = 16;
 
 /** The least diagonal that damping is reckoned from, in units of the mean: columns that no input reaches have none. */
 const LEAST_DIAGONAL = 0.01;
@@ -68,21 +65,20 @@ export function gptq({ columns, order, unit, pivots }: GptqFactor, grid: WeightG
   const { weight, rows, scales, range } = grid;
   const codes = new Int8Array(rows * columns);
   const errors = new Float64Array(rows);
-  const differences = Array.from({ length: ROWS_TOGETHER }, () => new Float64Array(columns));
-  const sums = new Float64Array(ROWS_TOGETHER);
-  for (let first = 0; first < rows; first += ROWS_TOGETHER) {
-    const together = Math.min(ROWS_TOGETHER, rows - first);
+  const differences = new Float64Array(columns * TOGETHER);
+  const sums = new Float64Array(TOGETHER);
+  for (let first = 0; first < rows; first += TOGETHER) {
+    const end = Math.min(first + TOGETHER, rows);
     for (let r = columns - 1; r >= 0; r--) {
       const column = order[r] as number;
-      products(unit, r * columns, r + 1, columns, differences, together, sums);
-      for (let i = 0; i < together; i++) {
-        const row = first + i;
+      products(unit, r * columns, r + 1, columns, differences, sums);
+      for (let row = first; row < end; row++) {
         const value = weight[row * columns + column] as number;
-        const target = value + (sums[i] as number);
+        const target = value + (sums[row - first] as number);
         const scale = scaleAt(scales, rows, columns, row, column);
         const code = nearestCode(target, scale, range);
         codes[row * columns + column] = code;
-        (differences[i] as Float64Array)[r] = value - scale * code;
+        differences[r * TOGETHER + row - first] = value - scale * code;
         errors[row] = (errors[row] as number) + (pivots[r] as number) * (target - scale * code) ** 2;
       }
     }

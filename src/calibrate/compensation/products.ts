@@ -1,31 +1,45 @@
-/** `sums[i] = sum over j in first..end of factor[offset + j] vectors[i][j]`, four vectors at a time. */
+/** Vectors that are multiplied together: a processor keeps their sums in registers. */
+export const TOGETHER = 8;
+
+/**
+ * `sums[i] = sum over j in first..end of factor[offset + j] vectors[j][i]`, every sum in index order.
+ *
+ * @param vectors f64 `[length][TOGETHER]`
+ * @param sums f64 `[TOGETHER]`
+ */
 export function products(
   factor: Float64Array,
   offset: number,
   first: number,
   end: number,
-  vectors: readonly Float64Array[],
-  count: number,
+  vectors: Float64Array,
   sums: Float64Array,
 ): void {
-  for (let i = 0; i < count; i += 4) {
-    const [v0, v1, v2, v3] = [0, 1, 2, 3].map((n) => vectors[Math.min(i + n, count - 1)]) as Float64Array[] as [
-      Float64Array,
-      Float64Array,
-      Float64Array,
-      Float64Array,
-    ];
-    let [s0, s1, s2, s3] = [0, 0, 0, 0];
-    for (let j = first; j < end; j++) {
-      const f = factor[offset + j] as number;
-      s0 += f * (v0[j] as number);
-      s1 += f * (v1[j] as number);
-      s2 += f * (v2[j] as number);
-      s3 += f * (v3[j] as number);
-    }
-    sums[i] = s0;
-    if (i + 1 < count) sums[i + 1] = s1;
-    if (i + 2 < count) sums[i + 2] = s2;
-    if (i + 3 < count) sums[i + 3] = s3;
+  let s0 = 0;
+  let s1 = 0;
+  let s2 = 0;
+  let s3 = 0;
+  let s4 = 0;
+  let s5 = 0;
+  let s6 = 0;
+  let s7 = 0;
+  for (let j = first, at = first * TOGETHER; j < end; j++, at += TOGETHER) {
+    const f = factor[offset + j] as number;
+    s0 += f * (vectors[at] as number);
+    s1 += f * (vectors[at + 1] as number);
+    s2 += f * (vectors[at + 2] as number);
+    s3 += f * (vectors[at + 3] as number);
+    s4 += f * (vectors[at + 4] as number);
+    s5 += f * (vectors[at + 5] as number);
+    s6 += f * (vectors[at + 6] as number);
+    s7 += f * (vectors[at + 7] as number);
   }
+  sums[0] = s0;
+  sums[1] = s1;
+  sums[2] = s2;
+  sums[3] = s3;
+  sums[4] = s4;
+  sums[5] = s5;
+  sums[6] = s6;
+  sums[7] = s7;
 }

@@ -1,4 +1,4 @@
-import { products } from './products.ts';
+import { products, TOGETHER } from './products.ts';
 import { scaleAt, type WeightGrid } from './weightCodes.ts';
 
 export interface RefineProblem extends WeightGrid {
@@ -13,8 +13,6 @@ export interface RefineProblem extends WeightGrid {
 /** A flip must lower the error by this share of it: less is rounding. */
 const LEAST_GAIN = 1e-12;
 
-const ROWS_TOGETHER = 16;
-
 /**
  * Codes flipped by one, always the flip that lowers `d G d^T`, `d = w - s q` of a row, the most, until none lowers it: greedy descent on
  * the quadratic error that AdaRound (Nagel et al. 2020) relaxes. The flip of code k by n changes the error by
@@ -25,29 +23,29 @@ const ROWS_TOGETHER = 16;
 export function refine(problem: RefineProblem): Int8Array {
   const { weight, scales, rows, columns, range, gram, passes = 2 } = problem;
   const codes = problem.codes.slice();
-  const errors = Array.from({ length: ROWS_TOGETHER }, () => new Float64Array(columns));
-  const slopes = Array.from({ length: ROWS_TOGETHER }, () => new Float64Array(columns));
-  const sums = new Float64Array(ROWS_TOGETHER);
+  const errors = new Float64Array(columns * TOGETHER);
+  const slopes = Array.from({ length: TOGETHER }, () => new Float64Array(columns));
+  const sums = new Float64Array(TOGETHER);
   const steps = new Float64Array(columns);
   const diagonal = steps.map((_, k) => gram[k * columns + k] as number);
-  for (let first = 0; first < rows; first += ROWS_TOGETHER) {
-    const together = Math.min(ROWS_TOGETHER, rows - first);
+  for (let first = 0; first < rows; first += TOGETHER) {
+    const together = Math.min(TOGETHER, rows - first);
     for (let i = 0; i < together; i++) {
       const at = (first + i) * columns;
       for (let k = 0; k < columns; k++) {
         const value = scaleAt(scales, rows, columns, first + i, k) * (codes[at + k] as number);
-        (errors[i] as Float64Array)[k] = (weight[at + k] as number) - value;
+        errors[k * TOGETHER + i] = (weight[at + k] as number) - value;
       }
     }
     for (let k = 0; k < columns; k++) {
-      products(gram, k * columns, 0, columns, errors, together, sums);
+      products(gram, k * columns, 0, columns, errors, sums);
       for (let i = 0; i < together; i++) (slopes[i] as Float64Array)[k] = sums[i] as number;
     }
     for (let i = 0; i < together; i++) {
-      const [slope, error] = [slopes[i] as Float64Array, errors[i] as Float64Array];
+      const slope = slopes[i] as Float64Array;
       const own = codes.subarray((first + i) * columns, (first + i + 1) * columns);
       for (let k = 0; k < columns; k++) steps[k] = scaleAt(scales, rows, columns, first + i, k);
-      const least = LEAST_GAIN * slope.reduce((total, g, k) => total + g * (error[k] as number), 0);
+      const least = LEAST_GAIN * slope.reduce((total, g, k) => total + g * (errors[k * TOGETHER + i] as number), 0);
       for (let flips = 0; flips < passes * columns; flips++) {
         const flip = bestFlip(own, slope, steps, diagonal, range, least);
         if (!flip) break;

@@ -1,7 +1,5 @@
 import { choleskyUpper } from './cholesky.ts';
-import { products } from './products.ts';
-
-const ROWS_TOGETHER = 16;
+import { products, TOGETHER } from './products.ts';
 
 /**
  * The weight that makes up for the rounding of its inputs (Aqer of ERQ; Zhong et al. 2024): the minimum of
@@ -28,46 +26,48 @@ export function ridgeWeights(
   choleskyUpper(factor, columns);
   const difference = crossGram.map((value, i) => value - (quantizedGram[i] as number));
   const result = new Float32Array(weight.length);
-  const right = Array.from({ length: ROWS_TOGETHER }, () => new Float64Array(columns));
-  const sums = new Float64Array(ROWS_TOGETHER);
-  for (let first = 0; first < rows; first += ROWS_TOGETHER) {
-    const together = Math.min(ROWS_TOGETHER, rows - first);
-    const own = Array.from({ length: together }, (_, i) =>
-      Float64Array.from(weight.subarray((first + i) * columns, (first + i + 1) * columns)),
-    );
-    for (let k = 0; k < columns; k++) {
-      products(difference, k * columns, 0, columns, own, together, sums);
-      for (let i = 0; i < together; i++) (right[i] as Float64Array)[k] = sums[i] as number;
+  const own = new Float64Array(columns * TOGETHER);
+  const right = new Float64Array(columns * TOGETHER);
+  for (let first = 0; first < rows; first += TOGETHER) {
+    const together = Math.min(TOGETHER, rows - first);
+    for (let i = 0; i < together; i++) {
+      for (let k = 0; k < columns; k++) own[k * TOGETHER + i] = weight[(first + i) * columns + k] as number;
     }
-    solve(factor, columns, right, together);
+    for (let k = 0; k < columns; k++) {
+      products(difference, k * columns, 0, columns, own, right.subarray(k * TOGETHER, (k + 1) * TOGETHER));
+    }
+    solve(factor, columns, right);
     for (let i = 0; i < together; i++) {
       for (let k = 0; k < columns; k++) {
-        result[(first + i) * columns + k] = (own[i]?.[k] as number) + (right[i]?.[k] as number);
+        const at = k * TOGETHER + i;
+        result[(first + i) * columns + k] = (own[at] as number) + (right[at] as number);
       }
     }
   }
   return result;
 }
 
-/** Solves `R^T R x = v` in place for the first `count` vectors. */
-function solve(factor: Float64Array, columns: number, vectors: readonly Float64Array[], count: number): void {
+/** Solves `R^T R x = v` in place for `TOGETHER` vectors, f64 `[columns][TOGETHER]`. */
+function solve(factor: Float64Array, columns: number, vectors: Float64Array): void {
   for (let k = 0; k < columns; k++) {
     const diagonal = factor[k * columns + k] as number;
-    for (let i = 0; i < count; i++) {
-      const vector = vectors[i] as Float64Array;
-      const value = (vector[k] as number) / diagonal;
-      vector[k] = value;
-      for (let j = k + 1; j < columns; j++) {
-        vector[j] = (vector[j] as number) - value * (factor[k * columns + j] as number);
+    for (let i = 0; i < TOGETHER; i++) {
+      vectors[k * TOGETHER + i] = (vectors[k * TOGETHER + i] as number) / diagonal;
+    }
+    for (let j = k + 1; j < columns; j++) {
+      const f = factor[k * columns + j] as number;
+      for (let i = 0; i < TOGETHER; i++) {
+        const at = j * TOGETHER + i;
+        vectors[at] = (vectors[at] as number) - (vectors[k * TOGETHER + i] as number) * f;
       }
     }
   }
-  const sums = new Float64Array(count);
+  const sums = new Float64Array(TOGETHER);
   for (let k = columns - 1; k >= 0; k--) {
-    products(factor, k * columns, k + 1, columns, vectors, count, sums);
-    for (let i = 0; i < count; i++) {
-      const vector = vectors[i] as Float64Array;
-      vector[k] = ((vector[k] as number) - (sums[i] as number)) / (factor[k * columns + k] as number);
+    products(factor, k * columns, k + 1, columns, vectors, sums);
+    for (let i = 0; i < TOGETHER; i++) {
+      const at = k * TOGETHER + i;
+      vectors[at] = ((vectors[at] as number) - (sums[i] as number)) / (factor[k * columns + k] as number);
     }
   }
 }

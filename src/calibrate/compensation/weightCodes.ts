@@ -42,8 +42,12 @@ export function codeValues(
   codes: Int8Array,
   { scales, rows, columns }: Omit<WeightGrid, 'weight' | 'range'>,
 ): Float32Array {
-  return Float32Array.from(
-    codes,
-    (code, i) => code * scaleAt(scales, rows, columns, Math.floor(i / columns), i % columns),
-  );
+  const values = new Float32Array(codes.length);
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++) {
+      const i = row * columns + column;
+      values[i] = (codes[i] as number) * scaleAt(scales, rows, columns, row, column);
+    }
+  }
+  return values;
 }
