@@ -109,9 +109,11 @@ class CalibrationRun {
   async execute(): Promise<CalibrationResult> {
     const inputs = await this.#forward();
     const logits = inputs.pop() as Float32Array[];
-    const { folding, activationBits, biasCorrection } = this.#options;
+    const { folding, foldingStrength: strength, activationBits, biasCorrection } = this.#options;
     const prepared =
-      folding === 'none' ? this.#model : foldModel(this.#model, this.#channels.ranges, { folding, activationBits });
+      folding === 'none'
+        ? this.#model
+        : foldModel(this.#model, this.#channels.ranges, { folding, strength, activationBits });
     await this.#sweep(prepared, inputs, logits);
     if (biasCorrection === 'network') await this.#correctBiases(prepared);
     const results = searchedLayers(prepared.network).map(({ name }) => this.#quantized.get(name) as QuantizedLayer);

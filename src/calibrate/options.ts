@@ -83,6 +83,7 @@ export const OPTION_FIELDS = {
   alpha: number(0, 1000, true),
   beta: number(0, 1000, true),
   folding: word(['none', 'reparameterize', 'smooth'], false),
+  foldingStrength: number(0, 1, false),
   compensation: word(['none', 'gptq', 'ridge-gptq'], true),
   rounding: word(['nearest', 'refined'], true),
   biasCorrection: word(['none', 'layer', 'network'], false),

@@ -30,6 +30,7 @@ const COMMON: Omit<CalibrationOptions, 'preset'> = {
   alpha: 0.01,
   beta: 1.2,
   folding: 'none',
+  foldingStrength: 1,
   compensation: 'none',
   rounding: 'nearest',
   biasCorrection: 'none',

@@ -31,6 +31,7 @@ const HELP: Readonly<Record<FieldName, string>> = {
   alpha: 'smallest candidate scale, relative to the one that holds the largest value',
   beta: 'largest candidate scale',
   folding: 'scales of single channels, moved from LayerNorm outputs and values into weights before the search',
+  foldingStrength: 'how much of the differences between channels folding moves into weights',
   compensation: 'rounding errors of weights made up for by later columns',
   rounding: 'weight codes nearest, or flipped one by one where the score falls',
   biasCorrection: 'mean output errors taken up by biases',

@@ -17,6 +17,11 @@ export interface FoldingOptions {
   readonly folding: 'reparameterize' | 'smooth';
   /** Bits of the codes that channels are made ready for. */
   readonly activationBits: number;
+  /**
+   * How much of the differences between channels of a norm moves into weights with `reparameterize`: 1 makes their ranges equal, 0
+   * leaves their scales and moves offsets alone.
+   */
+  readonly strength: number;
 }
 
 /** A channel's scale is at least this share of the median: one that hardly varies would make its weight vanish. */
@@ -75,7 +80,7 @@ function foldNorm(draft: Draft, site: NormSite, ranges: ChannelRanges, options: 
   const change =
     options.folding === 'smooth'
       ? smoothing(draft, range, site.readers)
-      : reparameterization(bestBounds(range, options.activationBits));
+      : reparameterization(bestBounds(range, options.activationBits), options.strength);
   scaleRows(valuesOf(draft, `${site.name}.weight`), change.scale);
   applyChange(valuesOf(draft, `${site.name}.bias`), change);
   for (const reader of site.readers) foldReader(draft, reader, change);
@@ -119,8 +124,8 @@ function foldKeys(draft: Draft, { queryMaker, queries, keyMaker, keys, heads }: 
 }
 
 /** Every channel gets the same range around 0: its half width in units of their geometric mean. */
-function reparameterization({ middle, half }: ChannelBounds): Change {
-  return { offset: middle, scale: Float64Array.from(relative([...half])) };
+function reparameterization({ middle, half }: ChannelBounds, strength: number): Change {
+  return { offset: middle, scale: Float64Array.from(relative([...half]), (ratio) => ratio ** strength) };
 }
 
 /**

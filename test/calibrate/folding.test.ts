@@ -51,7 +51,7 @@ async function expectKept(
   const ranges = await observed(model, patches, images, 2);
   const logits = await logitsOf(model, patches, images);
   for (const folding of foldings) {
-    const folded = foldModel(model, ranges, { folding, activationBits: 6 });
+    const folded = foldModel(model, ranges, { folding, activationBits: 6, strength: 1 });
     const error = nmse(await logitsOf(folded, patches, images), logits);
     console.log(`${name}, ${folding}: NMSE of logits ${error.toExponential(1)}`);
     expect(error, folding).toBeLessThan(1e-10);

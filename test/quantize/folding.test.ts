@@ -12,8 +12,9 @@ import { patchesOf, tinyModel } from '../support/goldenModel.ts';
 const ALL: FoldingOptions[] = (['reparameterize', 'smooth'] as const).map((folding) => ({
   folding,
   activationBits: 6,
+  strength: 1,
 }));
-const REPARAMETERIZE: FoldingOptions = { folding: 'reparameterize', activationBits: 6 };
+const REPARAMETERIZE: FoldingOptions = { folding: 'reparameterize', activationBits: 6, strength: 1 };
 
 async function tinyImages(name: 'vit-plain' | 'vit-distilled'): Promise<{ model: Model; images: Float32Array[] }> {
   const { model, golden } = await tinyModel(name);
@@ -45,6 +46,33 @@ describe.each(['vit-plain', 'vit-distilled'] as const)('%s', (name) => {
       const perBlock = options.folding === 'reparameterize' ? 10 : model.config.qkvBias ? 8 : 7;
       const last = options.folding === 'reparameterize' ? 0 : distilled ? 4 : 3; // the last norm sees one row an image
       expect(changed).toHaveLength(perBlock * depth + last);
+    });
+
+    test('half the strength leaves channels of norms symmetric, in the ratio of the roots of their ranges', async () => {
+      const tiny = await tinyImages(name);
+      const model = outliers ? withOutliers(tiny.model) : tiny.model;
+      const { ranges } = doubleRanges(model, tiny.images);
+      const half = { ...REPARAMETERIZE, strength: 0.5 };
+      const [whole, soft] = [REPARAMETERIZE, half].map(
+        (options) => doubleRanges(foldModel(model, ranges, options), tiny.images).ranges,
+      );
+      for (const site of foldingSites(model.network)) {
+        if (site.kind !== 'norm' || site.name === 'norm') continue;
+        const spread = (all: ChannelRanges) => {
+          const highs = union(site.outputs.map((tensor) => all.get(tensor.name)!)).map(([, high]) => high);
+          return highs.map((high) => Math.log(high / highs[0]!));
+        };
+        const [fully, halfway] = [whole!, soft!].map(spread);
+        const middles = union(site.outputs.map((tensor) => soft!.get(tensor.name)!)).map(([low, high]) => low + high);
+        middles.forEach((middle) => expect(Math.abs(middle)).toBeLessThan(1e-3));
+        const widths = union(site.outputs.map((tensor) => ranges.get(tensor.name)!)).map(([low, high]) => high - low);
+        const median = widths.toSorted((a, b) => a - b)[widths.length >> 1]!;
+        halfway!.forEach((ratio, channel) => {
+          if (widths[channel]! < 0.02 * median) return; // one that hardly varies is held back
+          const wanted = (fully![channel]! + Math.log(widths[channel]! / widths[0]!)) / 2;
+          expect(Math.abs(ratio - wanted), `${site.name} ${channel}`).toBeLessThan(1e-3);
+        });
+      }
     });
 
     test('reparameterize makes channels of norms equal and symmetric, and balances those of attention', async () => {
@@ -230,7 +258,7 @@ describe('PyTorch', () => {
   );
 
   test.each(ALL)('gives the same parameters: $folding', ({ folding }) => {
-    const folded = foldModel(goldenModel(golden), ranges, { folding, activationBits: 8 });
+    const folded = foldModel(goldenModel(golden), ranges, { folding, activationBits: 8, strength: 1 });
     const expected = golden.folded[folding];
     expect([...folded.parameters.keys()].sort()).toEqual(Object.keys(expected).sort());
     for (const [name, { values }] of folded.parameters) {
