@@ -2,7 +2,6 @@ import { concatenate } from '../model/concatenate.ts';
 import { gradientSeed, isDrawn } from './gradientSeed.ts';
 import type { ImageChunk } from './imageChunks.ts';
 import type { CalibrationOptions } from './options.ts';
-import { perturbationGradient } from './perturbation.ts';
 import type { Walk } from './sweep.ts';
 
 export type SeedOptions = Pick<CalibrationOptions, 'gradientSeed' | 'gradientDraws' | 'seed'>;
@@ -52,6 +51,7 @@ export async function perturbationGradients(
 ): Promise<Float32Array[]> {
   const later = model.network.units.slice(index + 1);
   if (later.length === 0) return logitGradients(chunks, logits, options);
+  const { perturbationGradient } = await import('./perturbation.ts');
   const gradients: Float32Array[] = [];
   for (const [c, chunk] of chunks.entries()) {
     const own = inputs.slice(index + 1, index + 1 + later.length).map((unit) => unit[c] as Float32Array);

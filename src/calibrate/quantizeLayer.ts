@@ -9,9 +9,8 @@ import { compensateLayer } from './compensation/compensateLayer.ts';
 import { layerPlan, prepareLayer } from './layerPlan.ts';
 import { plannedCandidates, searchLayer } from './layerSearch.ts';
 import type { LayerOptions } from './options.ts';
-import { publishedCandidates, searchAsPublished, searchesAsPublished } from './publishedSearch.ts';
+import { publishedCandidates, searchesAsPublished } from './publishedChoice.ts';
 import { quantizeWeight, type QuantizedWeight } from './quantizeWeights.ts';
-import { calibrateRanges } from './ranges/calibrateRanges.ts';
 import type { LayerRecipe } from './recipe.ts';
 
 /** What a calibration leaves of one layer. */
@@ -57,12 +56,16 @@ export async function quantizeLayer(
   try {
     const { problem, ranges } = await prepareLayer(context, model, operation, geometry, chunks, plan, options, scope);
     const { calibrator } = options;
-    const layer =
-      calibrator === 'search'
-        ? searchesAsPublished(plan, options)
-          ? await searchAsPublished(context, problem, plan, options, ranges, onCandidates)
-          : await searchLayer(context, problem, plan, ranges, options, scope, onCandidates)
-        : await calibrateRanges(context, problem, plan, options, calibrator, ranges);
+    let layer: LayerRecipe;
+    if (calibrator !== 'search') {
+      const { calibrateRanges } = await import('./ranges/calibrateRanges.ts');
+      layer = await calibrateRanges(context, problem, plan, options, calibrator, ranges);
+    } else if (searchesAsPublished(plan, options)) {
+      const { searchAsPublished } = await import('./publishedSearch.ts');
+      layer = await searchAsPublished(context, problem, plan, options, ranges, onCandidates);
+    } else {
+      layer = await searchLayer(context, problem, plan, ranges, options, scope, onCandidates);
+    }
     if (operation.kind === 'matmul') return { layer, weight: undefined };
     const weight = await quantizeWeight(context, model, operation, layer.b);
     if (!compensates(options) || !isIntegerProduct(layer)) return { layer, weight };

@@ -3,7 +3,6 @@ import { forwardUnit, type ExecutionContext, type Tensors } from '../model/execu
 import type { Unit } from '../model/graph.ts';
 import type { Model } from '../model/load.ts';
 import { captureUnit, type UnitCapture } from './captureUnit.ts';
-import { averagePerturbation } from './perturbation.ts';
 import { chunkPatches, chunkPixelCodes, type ImageChunk } from './imageChunks.ts';
 
 /** What a walk over the units needs. */
@@ -82,7 +81,10 @@ export async function visitUnit(
       captures.push(await captureUnit(context, unit, input, scope));
       onCapture(chunk.length);
     }
-    if (averaged) captures = await averagePerturbation(context, unit, captures, scope);
+    if (averaged) {
+      const { averagePerturbation } = await import('./perturbation.ts');
+      captures = await averagePerturbation(context, unit, captures, scope);
+    }
     await device.queue.onSubmittedWorkDone();
     await visit(captures);
     if (isFirst || !gradients) return undefined;

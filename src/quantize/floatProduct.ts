@@ -40,21 +40,10 @@ export async function floatProducts(
   );
 }
 
-/** Values of the codes `[outFeatures][inFeatures]` of a weight, f32. */
-export function weightValues(codes: Int8Array, outFeatures: number, b: RightQuantizer): Float32Array {
-  const inFeatures = codes.length / outFeatures;
-  const [rowBlocks, columnBlocks] = b.type === 'block' ? [b.rowBlocks, b.columnBlocks] : [b.scales.length, 1];
-  return Float32Array.from(codes, (code, i) => {
-    const row = Math.floor((Math.floor(i / inFeatures) * rowBlocks) / outFeatures);
-    const column = Math.floor(((i % inFeatures) * columnBlocks) / inFeatures);
-    return code * (b.scales[row * columnBlocks + column] as number);
-  });
-}
-
 /**
  * Work of a layer without an integer product, into `output`.
  *
- * @param weight `values` f32 `[columns, depth]` as of `weightValues`, when b is one
+ * @param weight `values` f32 `[columns, depth]` as of `weightWords`, when b is one
  */
 export async function runFloatLayer(
   device: GPUDevice,

@@ -7,7 +7,6 @@ import type { Unit } from '../model/graph.ts';
 import { encodeLeft, encodeRight } from './encode.ts';
 import { productGeometry, type ProductGeometry } from './geometry.ts';
 import { productShape } from './productShape.ts';
-import { runFloatLayer, weightValues } from './floatProduct.ts';
 import { isIntegerProduct, type LeftQuantizer, type RightQuantizer } from './floatQuantizer.ts';
 import { productScales } from './scales.ts';
 
@@ -38,6 +37,17 @@ export function weightWords(
   const packed = new Uint8Array(productShape(inFeatures, a).repeat * once.length);
   for (let start = 0; start < packed.length; start += once.length) packed.set(once, start);
   return packed;
+}
+
+/** Values of the codes `[outFeatures][inFeatures]` of a weight, f32. */
+function weightValues(codes: Int8Array, outFeatures: number, b: RightQuantizer): Float32Array {
+  const inFeatures = codes.length / outFeatures;
+  const [rowBlocks, columnBlocks] = b.type === 'block' ? [b.rowBlocks, b.columnBlocks] : [b.scales.length, 1];
+  return Float32Array.from(codes, (code, i) => {
+    const row = Math.floor((Math.floor(i / inFeatures) * rowBlocks) / outFeatures);
+    const column = Math.floor(((i % inFeatures) * columnBlocks) / inFeatures);
+    return code * (b.scales[row * columnBlocks + column] as number);
+  });
 }
 
 /** A layer ready to run: its quantizers, where its operands lie, its weight. */
@@ -77,6 +87,7 @@ export async function runLayer(
   const source = recipe.a.type === 'pixels' ? pixelCodes() : (tensors.get(geometry.a.tensor) as GPUBuffer);
   if (!isIntegerProduct(recipe)) {
     const operands = { a: source, b: geometry.b && tensors.get(geometry.b.tensor) };
+    const { runFloatLayer } = await import('./floatProduct.ts');
     return runFloatLayer(device, { recipe, geometry, weight }, operands, images, output, scope);
   }
   const { a, b } = recipe;
