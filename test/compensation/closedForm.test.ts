@@ -161,6 +161,14 @@ describe('GPTQ', () => {
     expect(Math.max(...codes)).toBeLessThanOrEqual(7);
   });
 
+  test('damps a matrix that rounding has left indefinite, and gives up where nothing else is left of it', () => {
+    const almost = Float64Array.of(1, 1.02, 1.02, 1); // eigenvalues 2.02 and -0.02
+    const factor = gptqFactor(almost, 2);
+    expect(factor?.pivots.every((pivot) => pivot > 0)).toBe(true);
+    expect(gptqFactor(Float64Array.of(1, 9, 9, 1), 2)).toBeUndefined();
+    expect(gptqFactor(Float64Array.of(-1e-7, 0, 0, -1e-9), 2)).toBeUndefined();
+  });
+
   test('keeps the nearest codes where inputs do not depend on each other', () => {
     const { grid } = problem(5);
     const gram = Float64Array.from({ length: 25 }, (_, i) => (i % 6 === 0 ? 1 + i : 0));

@@ -29,12 +29,23 @@ const LEAST_DIAGONAL = 0.01;
  *
  * @param gram f64 `[columns, columns]`, of the quantized inputs; symmetric
  * @param damping added to each diagonal in units of itself: an input of massive outliers says nothing of how much the others may bend
- * @returns undefined for a matrix of zeros
- * @throws RangeError when the damped matrix is not positive definite
+ * A matrix that rounding has left indefinite, of inputs that hardly vary beside the mean that was taken off, is damped ten times more,
+ * twice at most.
+ *
+ * @returns undefined for a matrix of zeros, or of nothing but rounding errors
  */
 export function gptqFactor(gram: Float64Array, columns: number, damping = 0.01): GptqFactor | undefined {
   const mean = meanDiagonal(gram, columns);
-  if (mean === 0) return undefined;
+  if (!(mean > 0)) return undefined;
+  for (const more of [1, 10, 100]) {
+    const factor = factorDamped(gram, columns, mean, more * damping);
+    if (factor) return factor;
+  }
+  return undefined;
+}
+
+/** Undefined when the damped matrix is not positive definite. */
+function factorDamped(gram: Float64Array, columns: number, mean: number, damping: number): GptqFactor | undefined {
   const order = descendingDiagonal(gram, columns).reverse();
   const unit = new Float64Array(columns * columns);
   order.forEach((from, i) => {
@@ -42,7 +53,12 @@ export function gptqFactor(gram: Float64Array, columns: number, damping = 0.01):
     const diagonal = unit[i * columns + i] as number;
     unit[i * columns + i] = diagonal + damping * Math.max(diagonal, LEAST_DIAGONAL * mean);
   });
-  choleskyUpper(unit, columns);
+  try {
+    choleskyUpper(unit, columns);
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
   const pivots = new Float64Array(columns);
   for (let i = 0; i < columns; i++) {
     const diagonal = unit[i * columns + i] as number;
