@@ -6,9 +6,16 @@ export {
   type ModelDescription,
   type OperandDescription,
 } from './calibrate/describeModel.ts';
-export { chooseWidths, type Budget, type MixedPrecision } from './calibrate/mixedPrecision.ts';
+export { imageWarnings } from './calibrate/imageWarnings.ts';
+export { chooseFamilies, chooseWidths, type Budget, type MixedPrecision } from './calibrate/mixedPrecision.ts';
+export { measureProductTimes, type ProductTime } from './calibrate/productTimes.ts';
 export { curveLayers } from './calibrate/scoreCurve.ts';
-export { measureSensitivity, type LayerSensitivity } from './calibrate/sensitivity.ts';
+export {
+  measureFamilies,
+  measureSensitivity,
+  type FamilySensitivity,
+  type LayerSensitivity,
+} from './calibrate/sensitivity.ts';
 export { syntheticImages } from './calibrate/syntheticImages.ts';
 export { OutputError } from './io/errors.ts';
 export { writeFileAtomically, writeFolderAtomically, type WriteOptions } from './io/writeFolder.ts';

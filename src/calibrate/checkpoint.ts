@@ -33,7 +33,7 @@ const METHOD_VERSION = 2;
 /** Everything that the float gradients and the recipe depend on: a checkpoint of another run is not used. */
 export async function checkpointKey(
   model: Model,
-  images: readonly { readonly sha256: string }[],
+  images: readonly { readonly sha256: string; readonly label?: number }[],
   options: CalibrationOptions,
   adapter: AdapterDescription,
 ): Promise<string> {
@@ -41,7 +41,7 @@ export async function checkpointKey(
     METHOD_VERSION,
     model.weightsSha256,
     model.rawConfig,
-    images.map((image) => image.sha256),
+    images.map(({ sha256: hash, label }) => (label === undefined ? hash : [hash, label])),
     options,
     adapter,
   ];

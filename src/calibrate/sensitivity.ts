@@ -10,7 +10,7 @@ import { fisherSeed } from './gradientSeed.ts';
 import { chunksOf, imagesPerChunk, type CalibrationImage } from './imageChunks.ts';
 import { layerPlan, prepareLayer } from './layerPlan.ts';
 import { searchLayer } from './layerSearch.ts';
-import { layerOptions, type CalibrationOptions, type LayerOptions } from './options.ts';
+import { layerOptions, type CalibrationOptions, type LayerOptions, type LayerOverrides } from './options.ts';
 import { WorkMeter, type Control } from './progress.ts';
 import { forwardUnits, visitUnit } from './sweep.ts';
 
@@ -39,6 +39,18 @@ const RANKING: Partial<LayerOptions> = {
   outerWeightBits: 'same',
 };
 
+/** Quantizers between which a budget of time chooses. */
+export const TIMED_FAMILIES = ['twin', 'adaptive-log'] as const;
+
+/** What a layer that reads probabilities or GELU outputs loses with each of `TIMED_FAMILIES`, the rest of the network being float. */
+export interface FamilySensitivity {
+  readonly name: string;
+  /** Option that names the quantizer. */
+  readonly operand: ShapedOperand;
+  /** In the unit of `LayerSensitivity`, at the widths asked for. */
+  readonly damage: readonly number[];
+}
+
 /** Measures every layer at every width in one forward and one backward pass over the images. */
 export async function measureSensitivity(
   gpu: Gpu,
@@ -47,6 +59,56 @@ export async function measureSensitivity(
   options: CalibrationOptions,
   control: Control = {},
 ): Promise<LayerSensitivity[]> {
+  const widths = WIDTHS.map((weightBits) => ({ weightBits }));
+  const measured = await measureDamage(gpu, model, images, options, control, ({ kind }) =>
+    kind === 'linear' ? widths : [{}],
+  );
+  return measured.map(({ operation, damage }) => ({
+    name: operation.name,
+    parameters: operation.kind === 'linear' ? operation.inFeatures * operation.outFeatures : 0,
+    damage,
+  }));
+}
+
+/** Measures every layer whose left operand is probabilities or GELU outputs, with each of `TIMED_FAMILIES`, in one such pass. */
+export async function measureFamilies(
+  gpu: Gpu,
+  model: Model,
+  images: readonly CalibrationImage[],
+  options: CalibrationOptions,
+  control: Control = {},
+): Promise<FamilySensitivity[]> {
+  const measured = await measureDamage(gpu, model, images, options, control, (operation) => {
+    const operand = shapedOperand(operation);
+    return operand ? TIMED_FAMILIES.map((family) => ({ [operand]: family })) : [];
+  });
+  return measured.flatMap(({ operation, damage }) => {
+    const operand = shapedOperand(operation);
+    return operand ? [{ name: operation.name, operand, damage }] : [];
+  });
+}
+
+export type ShapedOperand = 'softmax' | 'gelu';
+
+/** The option that names the quantizer of a layer's left operand, where there is one. */
+export function shapedOperand({ operand }: SearchedOperation): ShapedOperand | undefined {
+  return operand === 'post-softmax' ? 'softmax' : operand === 'post-gelu' ? 'gelu' : undefined;
+}
+
+interface MeasuredOperation {
+  readonly operation: SearchedOperation;
+  readonly damage: readonly number[];
+}
+
+/** The damage of every layer under each of its `variants`, in the order of the network. */
+async function measureDamage(
+  gpu: Gpu,
+  model: Model,
+  images: readonly CalibrationImage[],
+  options: CalibrationOptions,
+  control: Control,
+  variantsOf: (operation: SearchedOperation) => readonly LayerOverrides[],
+): Promise<MeasuredOperation[]> {
   if (images.length === 0) throw new RangeError('a sensitivity needs at least one image, got 0');
   using pool = new BufferPool(gpu.device);
   using parameters = new ParameterStore(pool, model);
@@ -69,19 +131,21 @@ export async function measureSensitivity(
       ),
     ),
   );
-  const found: LayerSensitivity[] = [];
+  const found = new Map<SearchedOperation, readonly number[]>();
   for (const unit of [...units].reverse()) {
     gradients = await visitUnit(walk, unit, inputs.pop() as Float32Array[], gradients, noWork, async (captures) => {
       for (const operation of unit.operations.filter(isSearched)) {
         const own = { ...layerOptions(options, operation.name), ...RANKING };
-        found.push(await measureLayer(context, model, unit, operation, captures, own));
+        const variants = variantsOf(operation);
+        if (variants.length > 0) {
+          found.set(operation, await measureLayer(context, model, unit, operation, captures, own, variants));
+        }
         meter.advance(`sensitivity: ${unit.name}`, 1);
       }
       gpu.check();
     });
   }
-  const order = new Map(operations.map(({ name }, i) => [name, i]));
-  return found.sort((a, b) => (order.get(a.name) as number) - (order.get(b.name) as number));
+  return operations.map((operation) => ({ operation, damage: found.get(operation) ?? [] }));
 }
 
 function noWork(): void {
@@ -95,19 +159,19 @@ async function measureLayer(
   operation: SearchedOperation,
   captures: readonly UnitCapture[],
   options: LayerOptions,
-): Promise<LayerSensitivity> {
+  variants: readonly LayerOverrides[],
+): Promise<readonly number[]> {
   const { name } = operation;
   const geometry = productGeometry(operation, unit);
   const chunks = captures.map(({ layers }) => layers.get(name)).filter((chunk) => chunk !== undefined);
-  const widths = operation.kind === 'linear' ? WIDTHS : [options.weightBits];
   const damage: number[] = [];
   const scope = context.pool.scope();
   try {
     const first = layerPlan(operation, options);
     const { problem, ranges } = await prepareLayer(context, model, operation, geometry, chunks, first, options, scope);
     const halfElements = (geometry.heads * geometry.rows * geometry.columns) / 2;
-    for (const weightBits of widths) {
-      const at = { ...options, weightBits };
+    for (const variant of variants) {
+      const at = { ...options, ...variant };
       const { score } = await searchLayer(context, problem, layerPlan(operation, at), ranges, at, scope, noWork);
       damage.push(score * ranges.gradientRms ** 2 * halfElements);
     }
@@ -115,5 +179,5 @@ async function measureLayer(
     scope.release();
     context.pool.trim();
   }
-  return { name, parameters: operation.kind === 'linear' ? operation.inFeatures * operation.outFeatures : 0, damage };
+  return damage;
 }

@@ -1,6 +1,8 @@
-import type { Budget, NonlinearChoice, Progress } from '../node.ts';
+import type { NonlinearChoice, Progress } from '../node.ts';
+import { budgetOf, mixedPrecision } from './budget.ts';
+import { labelled, labelsOf } from './calibrationLabels.ts';
 import type { Command } from './command.ts';
-import { EXIT, UsageError } from './errors.ts';
+import { EXIT } from './errors.ts';
 import { PRESET_NAMES } from '../calibrate/options.ts';
 import { choice, integer, onOff, optionalNumber, optionalPath, requiredPath } from './flags.ts';
 import { optionFlags, optionsGiven } from './optionFlags.ts';
@@ -17,12 +19,21 @@ const flags = {
     'folder of calibration images (.jpg .jpeg .png .webp), or none for synthetic ones; no labels are needed',
   ),
   out: requiredPath('<dir>', 'folder to write recipe.json, weights.safetensors and the model file to'),
+  labels: optionalPath(
+    '<file>',
+    'CSV with the columns file,label, which only --gradient-seed label reads (default labels.csv beside the images)',
+  ),
   count: integer('images to calibrate with; a seeded sample when the folder has more', 32, 1, 65_536),
   preset: choice('options to begin with', 'default', PRESET_NAMES),
   config: optionalPath('<file>', 'JSON file with options, and with rules for single layers'),
   nonlinear: nonlinearFlag(),
   'target-bits': optionalNumber('mean bits of a weight: the width of every layer is chosen by its sensitivity', 2, 8),
   'target-bytes': optionalNumber('bytes of all weight codes in the model file, widths chosen likewise', 1, 2 ** 40),
+  'target-ms': optionalNumber(
+    'milliseconds of the integer products of an image on this adapter: twin ranges or levels are chosen for each layer',
+    0,
+    1_000_000,
+  ),
   force: onOff('replace the output folder if it is not empty'),
   'skip-bad-images': onOff('name images that cannot be read and go on without them'),
   json: onOff('print the report of the run as one JSON document'),
@@ -61,6 +72,7 @@ export const quantize: Command<typeof flags> = {
     const folder = synthetic ? undefined : await node.listImageFolder(values.images);
     if (folder) node.requireImages(folder, values.count);
     const model = await node.loadModelFolder(modelFolder);
+    const labels = await labelsOf(folder, values.labels, chosen, model.network.numClasses);
     const { gpu, close } = await node.openNodeGpu();
     try {
       const control = {
@@ -76,15 +88,16 @@ export const quantize: Command<typeof flags> = {
             signal,
           })
         : { images: await node.syntheticImages(gpu, model, values.count, chosen.seed, control), skipped: [] };
-      const mixed =
-        budget &&
-        node.chooseWidths(await node.measureSensitivity(gpu, model, selection.images, chosen, control), budget);
+      const images = labels ? selection.images.map((image) => labelled(image, labels)) : selection.images;
+      const mixed = budget && (await mixedPrecision(gpu, model, images, chosen, budget, control));
       const options = mixed ? { ...chosen, layers: [...mixed.rules, ...chosen.layers] } : chosen;
-      const result = await node.calibrate(gpu, model, selection.images, options, {
+      const result = await node.calibrate(gpu, model, images, options, {
         ...control,
         checkpoints: new node.CheckpointCache(),
       });
       gpu.check();
+      const warnings = await node.imageWarnings(gpu, model, images, result.recipe.integer.ranges);
+      for (const warning of warnings) progress.note(`twinshift: warning: ${warning}`);
       const weights = node.quantizedWeightsFile(result);
       const recipeText = node.recipeText(result.recipe);
       const files = new Map<string, Uint8Array | string>([
@@ -103,10 +116,11 @@ export const quantize: Command<typeof flags> = {
         version: 1,
         model: modelFolder,
         out,
-        images: selection.images.length,
+        images: images.length,
         ignoredFiles: folder?.ignored ?? 0,
         syntheticImages: synthetic,
         skippedImages: selection.skipped,
+        warnings,
         preset: values.preset,
         weightBits: options.weightBits,
         activationBits: options.activationBits,
@@ -138,19 +152,6 @@ export const quantize: Command<typeof flags> = {
     }
   },
 };
-
-/** What the widths of single layers are chosen for; undefined when they are not. */
-function budgetOf(values: {
-  readonly 'target-bits': number | undefined;
-  readonly 'target-bytes': number | undefined;
-}): Budget | undefined {
-  const { 'target-bits': bits, 'target-bytes': bytes } = values;
-  if (bits !== undefined && bytes !== undefined) {
-    throw new UsageError('--target-bits and --target-bytes exclude each other; give one');
-  }
-  if (bits !== undefined) return { bits };
-  return bytes === undefined ? undefined : { bytes };
-}
 
 /**
  * The model file that `export` would make of the recipe and its weights, or why there is none: a recipe is worth keeping even

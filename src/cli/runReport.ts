@@ -15,6 +15,8 @@ export interface RunReport {
   readonly ignoredFiles: number;
   /** Images that could not be read, with `--skip-bad-images`. */
   readonly skippedImages: readonly string[];
+  /** What a person should know of the images. */
+  readonly warnings: readonly string[];
   readonly preset: string;
   readonly weightBits: number;
   readonly activationBits: number;
@@ -35,7 +37,7 @@ export interface RunReport {
   /** Largest resident memory of the process so far, the device's own on a software adapter included. */
   readonly peakProcessBytes: number;
   readonly peakDeviceBytes: number;
-  /** How widths were chosen for a budget; null without one. */
+  /** What was chosen for single layers to keep a budget; null without one. */
   readonly mixedPrecision: MixedPrecision | null;
   readonly adapter: AdapterDescription;
 }
@@ -71,9 +73,10 @@ export function runSummary(report: RunReport): string {
   return `${table(rows).join('\n')}\n`;
 }
 
-function budgetText({ budget, cost, damage, bound }: MixedPrecision): string {
+function budgetText({ unit, budget, cost, damage, bound }: MixedPrecision): string {
   const gap = damage > bound ? `, at most ${formatPercent(1 - bound / damage)} of it avoidable` : '';
-  return `${cost.toPrecision(4)} of ${budget} used, expected KL ${damage.toPrecision(3)} nats${gap}`;
+  const spent = unit === 'bytes' ? `${Math.round(cost)}` : cost.toPrecision(4);
+  return `${spent} of ${budget} ${unit} used, expected KL ${damage.toPrecision(3)} nats${gap}`;
 }
 
 function modelFileText(bytes: number, { floatWeightBytes }: RunReport): string {

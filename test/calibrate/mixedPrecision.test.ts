@@ -1,9 +1,16 @@
 import { beforeAll, expect, test } from 'vitest';
 import { calibrate } from '../../src/calibrate/calibrate.ts';
 import type { CalibrationImage } from '../../src/calibrate/imageChunks.ts';
-import { BudgetError, chooseWidths } from '../../src/calibrate/mixedPrecision.ts';
+import { BudgetError, chooseFamilies, chooseWidths } from '../../src/calibrate/mixedPrecision.ts';
 import { calibrationOptions } from '../../src/calibrate/presets.ts';
-import { measureSensitivity, WIDTHS, type LayerSensitivity } from '../../src/calibrate/sensitivity.ts';
+import { measureProductTimes } from '../../src/calibrate/productTimes.ts';
+import {
+  measureFamilies,
+  measureSensitivity,
+  TIMED_FAMILIES,
+  WIDTHS,
+  type LayerSensitivity,
+} from '../../src/calibrate/sensitivity.ts';
 import { searchedLayers } from '../../src/model/graph.ts';
 import type { Model } from '../../src/model/load.ts';
 import { useGpu } from '../support/device.ts';
@@ -52,4 +59,36 @@ test('a budget of bytes counts whole bytes a layer; one below two bits a weight 
   expect(mixed.cost).toBeLessThanOrEqual(weights / 2);
   expect(() => chooseWidths(sensitivities, { bytes: 1000 })).toThrow(BudgetError);
   expect(() => chooseWidths(sensitivities, { bytes: 1000 })).toThrow('1000 bytes are too few');
+});
+
+test('a budget of time chooses twin ranges or levels by the times of this adapter', async () => {
+  const layers = searchedLayers(model.network);
+  const times = await measureProductTimes(shared.gpu, model.network);
+  expect(times.map(({ name }) => name)).toEqual(layers.map(({ name }) => name));
+  for (const { name, codesMs, levelsMs } of times) {
+    expect(codesMs, name).toBeGreaterThan(0);
+    expect(levelsMs !== undefined, name).toBe(/fc2|pv|values|matmul2/.test(name));
+  }
+  const narrow = { ...options, activationBits: 4 };
+  const families = await measureFamilies(shared.gpu, model, images, narrow);
+  expect(families.map(({ name }) => name)).toEqual(
+    times.flatMap(({ name, levelsMs }) => (levelsMs === undefined ? [] : [name])),
+  );
+  for (const { name, damage } of families) {
+    expect(damage, name).toHaveLength(TIMED_FAMILIES.length);
+    for (const nats of damage) expect(nats, name).toBeGreaterThan(0);
+  }
+  const generous = chooseFamilies(families, times, { ms: 1e6 });
+  const least = families.reduce((sum, { damage }) => sum + Math.min(...damage), 0);
+  expect(generous.damage).toBeCloseTo(least, 10);
+  expect(generous.bound).toBeCloseTo(least, 10);
+  const quick = { rounds: 1, candidates: 3, layers: generous.rules } as const;
+  const { recipe } = await calibrate(shared.gpu, model, images, { ...narrow, ...quick });
+  const types = new Map(recipe.layers.map(({ name, a }) => [name, a.type]));
+  for (const { pattern, options: chosen } of generous.rules) {
+    const family = chosen.softmax ?? chosen.gelu;
+    expect(types.get(pattern), pattern).toBe(
+      family === 'twin' ? (chosen.softmax ? 'twin-softmax' : 'twin-gelu') : 'levels',
+    );
+  }
 });
