@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { layerOptions, matches } from '../../src/calibrate/options.ts';
 import { calibrationOptions } from '../../src/calibrate/presets.ts';
 import { initialScale, maxTwinShift, steps, twinShift } from '../../src/quantize/quantizer.ts';
 import { packDepthMajor, packRows } from '../../src/kernels/pack.ts';
@@ -65,5 +66,28 @@ describe('options', () => {
   });
   test('refuses a seed that is no 32-bit word', () => {
     expect(() => calibrationOptions('base', { seed: -1 })).toThrow('seed must be an integer in 0..4294967295, got -1');
+  });
+  test.each([
+    ['metric', 'none', 'metric must be one of hessian, mse'],
+    ['percentile', 101, 'percentile must be a number in 50..100, got 101'],
+  ])('refuses %s %s', (name, value, message) => {
+    expect(() => calibrationOptions('default', { [name]: value })).toThrow(message);
+  });
+  test('move less into weights of fewer bits than activations, unless told otherwise', () => {
+    expect(calibrationOptions('default').foldingStrength).toBe(1);
+    expect(calibrationOptions('default', { weightBits: 4 }).foldingStrength).toBe(0.3);
+    expect(calibrationOptions('default', { weightBits: 4, activationBits: 4 }).foldingStrength).toBe(1);
+    expect(calibrationOptions('default', { weightBits: 4, foldingStrength: 1 }).foldingStrength).toBe(1);
+  });
+  test('of a layer are those of the rules that match its name, a later rule over an earlier one', () => {
+    const layers = [
+      { pattern: 'blocks.*.mlp.*', options: { weightBits: 6, gelu: 'twin' } },
+      { pattern: 'blocks.3.mlp.fc2', options: { weightBits: 4 } },
+    ] as const;
+    const options = calibrationOptions('default', { layers });
+    expect(layerOptions(options, 'blocks.3.mlp.fc2')).toMatchObject({ weightBits: 4, gelu: 'twin' });
+    expect(layerOptions(options, 'blocks.2.mlp.fc1')).toMatchObject({ weightBits: 6, gelu: 'twin' });
+    expect(layerOptions(options, 'xblocks.3.mlp.fc2')).toMatchObject({ weightBits: 8, gelu: 'auto' });
+    expect(matches('head.*', 'headx')).toBe(false); // a point is a point
   });
 });
