@@ -3,7 +3,17 @@ export { openGpu, type AdapterDescription, type Gpu } from './gpu/device.ts';
 export { DeviceLostError, GpuError, UnsupportedDeviceError } from './gpu/errors.ts';
 export { FormatError } from './io/errors.ts';
 export { loadModel, type Model } from './model/load.ts';
-export { calibrate, type CalibrationControl, type CalibrationResult } from './calibrate/calibrate.ts';
+export {
+  calibrate,
+  createFloatRunner,
+  createReferenceEngine,
+  createSession,
+  createSimulation,
+  exportModel,
+  readModelFile,
+  writeModelFile,
+} from './jobs.ts';
+export type { CalibrationControl, CalibrationResult } from './calibrate/calibrate.ts';
 export type { CalibrationImage } from './calibrate/imageChunks.ts';
 export { CalibrationError } from './calibrate/errors.ts';
 export { OPTION_FIELDS, PRESET_NAMES, type CalibrationOptions, type PresetName } from './calibrate/options.ts';
@@ -17,18 +27,16 @@ export { checkWeightsFit } from './calibrate/fitWeights.ts';
 export { checkRecipeFits } from './calibrate/fitRecipe.ts';
 export { quantizedWeightsFile } from './calibrate/weightsFile.ts';
 export { ExportError } from './export/errors.ts';
-export { exportModel, type ExportInput } from './export/exportModel.ts';
+export type { ExportInput } from './export/exportModel.ts';
 export type { NonlinearChoice, NonlinearOption } from './export/nonlinear.ts';
 export type { ArchitectureSummary, IntegerModel, Provenance } from './format/model.ts';
-export { readModelFile } from './format/readModelFile.ts';
-export { writeModelFile } from './format/writeModelFile.ts';
 export type { Classification, RankedClass } from './infer/classification.ts';
-export { createReferenceEngine, type ReferenceEngine } from './infer/referenceEngine.ts';
+export type { ReferenceEngine } from './infer/referenceEngine.ts';
 export type { OperationTime } from './infer/profile.ts';
 export type { FloatKind } from './infer/context.ts';
-export { createSession, type ClassifiedImage, type Session, type SessionOptions } from './infer/session.ts';
+export type { ClassifiedImage, Session, SessionOptions } from './infer/session.ts';
 export type { TileCache, TileOptions } from './infer/tiles.ts';
-export { createFloatRunner, createSimulation, type Runner } from './simulate/simulate.ts';
+export type { Runner } from './simulate/simulate.ts';
 export { accuracy, type Accuracy } from './evaluate/accuracy.ts';
 export { compareLogits, type Comparison } from './evaluate/compare.ts';
 export type { LogitTable } from './evaluate/logitTable.ts';

@@ -1,7 +1,15 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { findCycle, importsOf, packagesReachedFrom, roomViolations, type ImportGraph } from './support/imports.ts';
+import {
+  filesReachedFrom,
+  findCycle,
+  importsOf,
+  loadedWith,
+  packagesReachedFrom,
+  roomViolations,
+  type ImportGraph,
+} from './support/imports.ts';
 
 const root = path.join(import.meta.dirname, '..');
 
@@ -37,14 +45,34 @@ const ROOMS = {
   ],
   cli: ['index.ts', 'node.ts', 'calibrate/options.ts', '../package.json'],
 };
-const ENTRIES = ['index.ts', 'node.ts', 'browser.ts'];
+const ENTRIES = ['index.ts', 'jobs.ts', 'node.ts', 'browser.ts'];
 const TABLE = { ...ROOMS, ...Object.fromEntries(ENTRIES.map((entry) => [entry, ['*']])) };
 
-const graph: ImportGraph = new Map(
-  readdirSync(path.join(root, 'src'), { recursive: true, encoding: 'utf8' })
-    .filter((file) => file.endsWith('.ts') && !file.endsWith('.d.ts'))
-    .map((file) => [file, importsOf(file, readFileSync(path.join(root, 'src', file), 'utf8'))]),
-);
+/** Jobs of the library, and what they need for some options alone: loaded when they are used. */
+const JOBS = [
+  'calibrate/calibrate.ts',
+  'export/exportModel.ts',
+  'format/readModelFile.ts',
+  'format/writeModelFile.ts',
+  'infer/referenceEngine.ts',
+  'infer/session.ts',
+  'simulate/simulate.ts',
+];
+const OPTIONAL = [
+  'calibrate/compensation/networkBias.ts',
+  'calibrate/floatScorer.ts',
+  'calibrate/perturbation.ts',
+  'calibrate/publishedSearch.ts',
+  'calibrate/ranges/calibrateRanges.ts',
+  'quantize/floatOperand.ts',
+  'quantize/floatProduct.ts',
+];
+
+const texts = readdirSync(path.join(root, 'src'), { recursive: true, encoding: 'utf8' })
+  .filter((file) => file.endsWith('.ts') && !file.endsWith('.d.ts'))
+  .map((file) => [file, readFileSync(path.join(root, 'src', file), 'utf8')] as const);
+const graph: ImportGraph = new Map(texts.map(([file, text]) => [file, importsOf(file, text)]));
+const loaded: ImportGraph = new Map(texts.map(([file, text]) => [file, loadedWith(file, text)]));
 
 describe('the source', () => {
   test('keeps to the rooms', () => {
@@ -59,6 +87,23 @@ describe('the source', () => {
   test.each(['index.ts', 'browser.ts'])('%s reaches no package and nothing of Node', (entry) => {
     expect(graph.has(entry)).toBe(true);
     expect(packagesReachedFrom(graph, entry)).toEqual([]);
+  });
+
+  test('loads jobs on demand, and with a job neither what some options need nor other jobs of its kind', () => {
+    const among = (entry: string, files: readonly string[]) => {
+      const reached = filesReachedFrom(loaded, [entry]);
+      return files.filter((file) => file !== entry).flatMap((file) => reached.get(file) ?? []);
+    };
+    const all = filesReachedFrom(graph, ['browser.ts']);
+    expect([...JOBS, ...OPTIONAL].filter((file) => !all.has(file))).toEqual([]);
+    expect(among('browser.ts', [...JOBS, ...OPTIONAL])).toEqual([]);
+    for (const job of ['calibrate/calibrate.ts', 'simulate/simulate.ts', 'export/exportModel.ts']) {
+      expect(among(job, [...JOBS, ...OPTIONAL])).toEqual([]);
+    }
+    const others = JOBS.filter((job) => job !== 'format/readModelFile.ts');
+    for (const job of ['infer/session.ts', 'infer/referenceEngine.ts', 'format/writeModelFile.ts']) {
+      expect(among(job, [...others, ...OPTIONAL])).toEqual([]);
+    }
   });
 
   test('nothing but the command itself reaches the command', () => {
@@ -130,6 +175,29 @@ describe('the guards see', () => {
     expect(packagesReachedFrom(made(files), 'index.ts')).toEqual(
       ['sharp', 'node:fs', 'fs'].map((name) => `index.ts -> io/b.ts -> ${name}`),
     );
+  });
+
+  test('what is loaded together with a file', () => {
+    const text = `
+      import a from './a.ts';
+      import type { B } from '../io/b.ts';
+      import { type C } from './c.ts';
+      import type * as all from './d.ts';
+      export * from '../e.ts';
+      export type { F } from './f.ts';
+      export { g } from './g.ts';
+      import './h.ts';
+      const i = await import('../io/i.ts');
+      type J = import('../io/j.ts').J;
+      import wgsl from '../../shaders/k.wgsl?raw';`;
+    expect(loadedWith('gpu/x.ts', text)).toEqual([
+      'gpu/a.ts',
+      'gpu/c.ts',
+      'e.ts',
+      'gpu/g.ts',
+      'gpu/h.ts',
+      '../shaders/k.wgsl',
+    ]);
   });
 
   test('every form of import', () => {

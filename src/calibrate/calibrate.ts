@@ -9,7 +9,6 @@ import { multiplyAccumulates, productGeometry } from '../quantize/geometry.ts';
 import type { UnitCapture } from './captureUnit.ts';
 import { observeChannels, startChannelStatistics, type ChannelStatistics } from './channelStatistics.ts';
 import { checkpointKey, decodeCheckpoint, encodeCheckpoint, type CheckpointStore } from './checkpoint.ts';
-import { correctNetworkBiases } from './compensation/networkBias.ts';
 import { observeUnit, startStatistics, type ForwardStatistics } from './forwardStatistics.ts';
 import { chunksOf, imagesPerChunk, type CalibrationImage, type ImageChunk } from './imageChunks.ts';
 import { integerRecipe } from './integerRecipe.ts';
@@ -226,6 +225,7 @@ class CalibrationRun {
       weights: new Map(results.flatMap(({ layer, weight }) => (weight ? [[layer.name, weight] as const] : []))),
       chunks: this.#chunks,
     };
+    const { correctNetworkBiases } = await import('./compensation/networkBias.ts');
     const biases = await this.#timed('bias correction', () =>
       correctNetworkBiases(context, network, () => {
         this.#control.signal?.throwIfAborted();

@@ -1,11 +1,10 @@
 import type { GpuContext } from '../quantize/context.ts';
 import { isFloatQuantizer, type LeftQuantizer, type RightQuantizer } from '../quantize/floatQuantizer.ts';
 import type { ActivationQuantizer, UniformQuantizer } from '../quantize/quantizer.ts';
-import { scoreFloatCandidates } from './floatScorer.ts';
 import { scoreCandidates, type LayerProblem, type ScoreGroups } from './layerScorer.ts';
 
 /** `scoreCandidates` where codes have an integer product, `scoreFloatCandidates` where they have none or b stays unquantized. */
-export function scorePairs(
+export async function scorePairs(
   context: GpuContext,
   problem: LayerProblem,
   a: readonly LeftQuantizer[],
@@ -16,6 +15,7 @@ export function scorePairs(
   if (b !== 'unquantized' && a.every(isInteger) && b.every(isUniform)) {
     return scoreCandidates(context, problem, a, b, groups, onBatch);
   }
+  const { scoreFloatCandidates } = await import('./floatScorer.ts');
   return scoreFloatCandidates(context, problem, a, b, groups, onBatch);
 }
 

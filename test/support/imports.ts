@@ -10,10 +10,30 @@ export type RoomTable = Readonly<Record<string, readonly string[]>>;
 
 /** Every import and re-export of a file, of types and on demand included, relative ones resolved inside `src`. */
 export function importsOf(file: string, text: string): string[] {
-  return ts.preProcessFile(text, true, true).importedFiles.map(({ fileName }) => {
-    if (!fileName.startsWith('.')) return fileName;
-    return path.posix.normalize(path.posix.join(path.posix.dirname(file), fileName.replace(/\?.*$/, '')));
+  return ts.preProcessFile(text, true, true).importedFiles.map(({ fileName }) => resolved(file, fileName));
+}
+
+/**
+ * What is loaded together with a file, resolved as by `importsOf`: no types, nothing on demand. With the compiler's
+ * `verbatimModuleSyntax` an import is of types when the whole of it says so.
+ */
+export function loadedWith(file: string, text: string): string[] {
+  const { statements } = ts.createSourceFile(file, text, ts.ScriptTarget.Latest);
+  return statements.flatMap((statement) => {
+    if (ts.isImportDeclaration(statement)) {
+      return statement.importClause?.phaseModifier === ts.SyntaxKind.TypeKeyword ? [] : targets(statement);
+    }
+    return ts.isExportDeclaration(statement) && !statement.isTypeOnly ? targets(statement) : [];
   });
+
+  function targets({ moduleSpecifier }: ts.ImportDeclaration | ts.ExportDeclaration): string[] {
+    return moduleSpecifier && ts.isStringLiteral(moduleSpecifier) ? [resolved(file, moduleSpecifier.text)] : [];
+  }
+}
+
+function resolved(file: string, name: string): string {
+  if (!name.startsWith('.')) return name;
+  return path.posix.normalize(path.posix.join(path.posix.dirname(file), name.replace(/\?.*$/, '')));
 }
 
 /** The room of a file, undefined for a file beside the rooms and for anything outside `src`. */

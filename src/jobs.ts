@@ -1,0 +1,60 @@
+/** The jobs of the library, for `index.ts`. The modules of a job are loaded when it is first called. */
+import type * as calibration from './calibrate/calibrate.ts';
+import type * as exporting from './export/exportModel.ts';
+import type { IntegerModel } from './format/model.ts';
+import type * as references from './infer/referenceEngine.ts';
+import type * as sessions from './infer/session.ts';
+import type * as simulation from './simulate/simulate.ts';
+
+/** Searches the quantizers of every layer on unlabelled images: `calibrate` of calibrate/calibrate.ts. */
+export const calibrate: typeof calibration.calibrate = async (...job) => {
+  return (await import('./calibrate/calibrate.ts')).calibrate(...job);
+};
+
+/** The integer model of a recipe: `exportModel` of export/exportModel.ts. */
+export const exportModel: typeof exporting.exportModel = async (...job) => {
+  return (await import('./export/exportModel.ts')).exportModel(...job);
+};
+
+/** The float network of a model: `createFloatRunner` of simulate/simulate.ts. */
+export const createFloatRunner: typeof simulation.createFloatRunner = async (...job) => {
+  return (await import('./simulate/simulate.ts')).createFloatRunner(...job);
+};
+
+/** The network under a recipe: `createSimulation` of simulate/simulate.ts. */
+export const createSimulation: typeof simulation.createSimulation = async (...job) => {
+  return (await import('./simulate/simulate.ts')).createSimulation(...job);
+};
+
+/** Uploads a model file and prepares to run it: `createSession` of infer/session.ts. */
+export const createSession: typeof sessions.createSession = async (...job) => {
+  return (await import('./infer/session.ts')).createSession(...job);
+};
+
+/**
+ * The integer engine in plain TypeScript: `createReferenceEngine` of infer/referenceEngine.ts.
+ *
+ * @throws FormatError what `readModelFile` refuses
+ */
+export async function createReferenceEngine(bytes: Uint8Array, file?: string): Promise<references.ReferenceEngine> {
+  return (await import('./infer/referenceEngine.ts')).createReferenceEngine(bytes, file);
+}
+
+/**
+ * Reads a model file with every check: `readModelFile` of format/readModelFile.ts.
+ *
+ * @param file names it in errors
+ * @throws FormatError naming what is wrong
+ */
+export async function readModelFile(bytes: Uint8Array, file: string): Promise<IntegerModel> {
+  return (await import('./format/readModelFile.ts')).readModelFile(bytes, file);
+}
+
+/**
+ * The bytes of a model file: `writeModelFile` of format/writeModelFile.ts.
+ *
+ * @throws FormatError when `readModelFile` would refuse them
+ */
+export async function writeModelFile(model: IntegerModel): Promise<Uint8Array> {
+  return (await import('./format/writeModelFile.ts')).writeModelFile(model);
+}
