@@ -24,8 +24,22 @@ export async function mixedPrecision(
 ): Promise<MixedPrecision> {
   const node = await import('../node.ts');
   if (!('ms' in budget)) {
-    return node.chooseWidths(await node.measureSensitivity(gpu, model, images, options, control), budget);
+    return node.chooseWidths(
+      await node.measureSensitivity(gpu, model, images, options, control),
+      budget,
+      options.layers,
+    );
   }
   const times = await node.measureProductTimes(gpu, model.network, control);
-  return node.chooseFamilies(await node.measureFamilies(gpu, model, images, options, control), times, budget);
+  const families = await node.measureFamilies(gpu, model, images, options, control);
+  return node.chooseFamilies(families, times, budget, options.layers);
+}
+
+/** The options with what was chosen in place; a chosen width is that of the patch embedding and the head too. */
+export function withChoices(options: CalibrationOptions, { unit, rules }: MixedPrecision): CalibrationOptions {
+  return {
+    ...options,
+    ...(unit === 'ms' ? {} : { outerWeightBits: 'same' }),
+    layers: [...options.layers, ...rules],
+  };
 }

@@ -1,5 +1,5 @@
 import type { NonlinearChoice, Progress } from '../node.ts';
-import { budgetOf, mixedPrecision } from './budget.ts';
+import { budgetOf, mixedPrecision, withChoices } from './budget.ts';
 import { labelled, labelsOf } from './calibrationLabels.ts';
 import type { Command } from './command.ts';
 import { EXIT } from './errors.ts';
@@ -90,7 +90,7 @@ export const quantize: Command<typeof flags> = {
         : { images: await node.syntheticImages(gpu, model, values.count, chosen.seed, control), skipped: [] };
       const images = labels ? selection.images.map((image) => labelled(image, labels)) : selection.images;
       const mixed = budget && (await mixedPrecision(gpu, model, images, chosen, budget, control));
-      const options = mixed ? { ...chosen, layers: [...mixed.rules, ...chosen.layers] } : chosen;
+      const options = mixed ? withChoices(chosen, mixed) : chosen;
       const result = await node.calibrate(gpu, model, images, options, {
         ...control,
         checkpoints: new node.CheckpointCache(),

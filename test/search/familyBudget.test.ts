@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { BudgetError, chooseFamilies } from '../../src/calibrate/mixedPrecision.ts';
+import { BudgetError, chooseFamilies, chooseWidths } from '../../src/calibrate/mixedPrecision.ts';
 import type { ProductTime } from '../../src/calibrate/productTimes.ts';
 import type { FamilySensitivity } from '../../src/calibrate/sensitivity.ts';
 
@@ -38,6 +38,29 @@ test('a rule names its layer and the option of its operand', () => {
     { pattern: 'values', options: { softmax: 'twin' } },
     { pattern: 'fc2', options: { gelu: 'adaptive-log' } },
   ]);
+});
+
+test('a layer whose quantizer is stated keeps it, and its time counts', () => {
+  const given = [
+    { pattern: 'f*', options: { gelu: 'log2' } },
+    { pattern: 'late', options: { gelu: 'uniform' } },
+    { pattern: 'values', options: { softmax: 'best' } },
+  ] as const;
+  const mixed = chooseFamilies(layers, times, { ms: 16 }, given);
+  expect(mixed.rules).toEqual([{ pattern: 'values', options: { softmax: 'twin' } }]);
+  expect(mixed.cost).toBe(16);
+  expect(() => chooseFamilies(layers, times, { ms: 15 }, given)).toThrow('the least is 16.00');
+});
+
+test('a layer whose width is stated keeps it, and its bits count', () => {
+  const damage = [64, 32, 16, 8, 4, 2, 1];
+  const weights = ['head', 'fc1', 'fc2'].map((name) => ({ name, parameters: 100, damage }));
+  const given = [{ pattern: 'head', options: { weightBits: 8 } }];
+  const widths = (bits: number) =>
+    chooseWidths(weights, { bits }, given).rules.map(({ options }) => options.weightBits);
+  expect(widths(4)).toEqual([8, 2, 2]);
+  expect(widths(6)).toEqual([8, 5, 5]);
+  expect(() => widths(3.9)).toThrow('the least is 4.00 bits');
 });
 
 test('a budget below the least possible is refused with the least', () => {
