@@ -15,8 +15,6 @@ import type { Recipe } from '../src/calibrate/recipe.ts';
 import { recipeText } from '../src/calibrate/recipeText.ts';
 import { quantizedWeightsFile } from '../src/calibrate/weightsFile.ts';
 import { compareLogits, type Comparison } from '../src/evaluate/compare.ts';
-import { exportModel } from '../src/export/exportModel.ts';
-import { writeModelFile } from '../src/format/writeModelFile.ts';
 import type { Gpu } from '../src/gpu/device.ts';
 import { createReferenceEngine } from '../src/infer/referenceEngine.ts';
 import { createSession, type SessionOptions } from '../src/infer/session.ts';
@@ -30,6 +28,7 @@ import { createFloatRunner, createSimulation } from '../src/simulate/simulate.ts
 import { runInChromium } from '../test/support/browserSession.ts';
 import { labelledImages, realData, SAMPLE } from './support/data.ts';
 import { captureTensor } from './support/captureTensor.ts';
+import { integerLogits, modelFileOf } from './support/integerOnly.ts';
 import { NONLINEAR_HEADER, nonlinearCells, nonlinearTable } from './support/nonlinearTable.ts';
 import { fc1Input, plantOutliers } from './support/plantOutliers.ts';
 import { atLeast, atMost, printClaims, printTable, yes, type Claim } from './support/table.ts';
@@ -136,10 +135,7 @@ async function quantized(
 }
 
 async function exportOf(model: Model, recipe: Recipe, weights: Uint8Array): Promise<Exported> {
-  const integer = await exportModel({
-    ...{ recipe, recipeText: recipeText(recipe), weights, weightsFile: 'weights.safetensors', writtenBy: 'acceptance' },
-  });
-  return { model, recipe, weights, bytes: writeModelFile(integer) };
+  return { model, recipe, weights, bytes: await modelFileOf(recipe, weights) };
 }
 
 /** Bytes of the model files against the float parameters. */
@@ -156,8 +152,8 @@ async function checkSize(gpu: Gpu, eight: Exported, few: readonly CalibrationIma
 /** Integer-only and mixed inference against the float network and against the quantize-dequantize evaluation of the recipe. */
 async function checkAccuracy(gpu: Gpu, exported: Exported, evaluation: Photos): Promise<number> {
   const { float, simulated } = await baselines(gpu, exported, evaluation);
-  const integer = await integerLogits(gpu, exported, evaluation, { runtime: 'integer' });
-  const mixed = await integerLogits(gpu, exported, evaluation, { runtime: 'mixed' });
+  const integer = await integerLogits(gpu, exported.bytes, evaluation.images, { runtime: 'integer' });
+  const mixed = await integerLogits(gpu, exported.bytes, evaluation.images, { runtime: 'mixed' });
   const against = compared(exported, evaluation);
   const rows = [
     row('recipe, quantize-dequantize, against float', against(float, simulated)),
@@ -197,7 +193,7 @@ async function printNonlinear(
 /** A real model with massive outliers: what integers lose against its own quantize-dequantize evaluation. */
 async function checkOutliers(gpu: Gpu, exported: Exported, evaluation: Photos): Promise<number> {
   const { float, simulated } = await baselines(gpu, exported, evaluation);
-  const integer = await integerLogits(gpu, exported, evaluation, {});
+  const integer = await integerLogits(gpu, exported.bytes, evaluation.images);
   const against = compared(exported, evaluation);
   const rows = [
     row('recipe, quantize-dequantize, against float', against(float, simulated)),
@@ -224,7 +220,7 @@ async function checkPlanted(gpu: Gpu): Promise<number> {
   const exported = await quantized(gpu, planted, calib.images, {});
   const { ranges } = exported.recipe.integer;
   const { float, simulated } = await baselines(gpu, exported, evaluation);
-  const integer = await integerLogits(gpu, exported, evaluation, {});
+  const integer = await integerLogits(gpu, exported.bytes, evaluation.images);
   const against = compared(exported, evaluation);
   const rows = [
     row('recipe, quantize-dequantize, against float', against(float, simulated)),
@@ -326,19 +322,6 @@ async function nudgedLogits(gpu: Gpu, { model, recipe, weights }: Exported, { im
   const logits = await simulation.logits(images.map((image) => image.rgb));
   simulation.destroy();
   return logits;
-}
-
-async function integerLogits(
-  gpu: Gpu,
-  { bytes }: Exported,
-  { images }: Photos,
-  options: SessionOptions,
-): Promise<Float32Array> {
-  const session = await createSession(gpu.device, bytes, options);
-  const logits = await session.run(concatenateBytes(images.map(({ rgb }) => rgb)), images.length);
-  session.destroy();
-  gpu.check();
-  return Float32Array.from(logits, (value) => value * session.logitScale);
 }
 
 function compared({ model }: Exported, { labels }: Photos) {

@@ -26,6 +26,7 @@ const own = process.env['VK_ICD_FILENAMES'] ?? process.env['VK_DRIVER_FILES'];
 const results = [
   run(['dist/bench/acceptance.js'], own ?? driverFile('lavapipe')),
   run(['dist/bench/integerAcceptance.js'], own ?? driverFile('lavapipe')),
+  run(['dist/bench/calibrationAcceptance.js'], own ?? driverFile('lavapipe')),
 ];
 const folder = mkdtempSync(path.join(os.tmpdir(), 'twinshift-acceptance-'));
 const outputs = [];
