@@ -2,10 +2,10 @@ import { readFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
+import type { Page } from 'playwright-core';
 import { launchBrowser } from './browser.ts';
 
-type Library = Pick<typeof import('../../src/infer/session.ts'), 'createSession'> &
-  Pick<typeof import('../../src/gpu/device.ts'), 'openGpu'>;
+type Library = typeof import('../../src/browser.ts');
 
 declare global {
   /** In the page: the library as it is loaded. */
@@ -27,17 +27,10 @@ export async function runInChromium(
   modelBytes: Uint8Array,
   pixels: Uint8Array,
   batch: number,
-  folder = path.join(import.meta.dirname, '../../dist'),
+  folder?: string,
 ): Promise<Int32Array> {
-  const server = await serve({ '/model': modelBytes, '/pixels': pixels }, folder);
-  const browser = await launchBrowser(FLAGS);
-  try {
-    const page = await browser.newPage();
-    page.on('console', (message) => {
-      if (message.type() === 'error') console.error(`Chromium: ${message.text()}`);
-    });
-    await page.goto(`http://localhost:${(server.address() as AddressInfo).port}/`);
-    const logits = await page.evaluate(async (images) => {
+  const run = (page: Page) =>
+    page.evaluate(async (images) => {
       const load = async (name: string) => new Uint8Array(await (await fetch(name)).arrayBuffer());
       const library = await twinshift;
       const gpu = await library.openGpu(navigator.gpu);
@@ -48,7 +41,24 @@ export async function runInChromium(
       gpu.destroy();
       return [...found];
     }, batch);
-    return Int32Array.from(logits);
+  return Int32Array.from(await inChromium({ '/model': modelBytes, '/pixels': pixels }, run, folder));
+}
+
+/** What `work` gives on a page of headless Chromium that loads the library built into `folder` and can fetch `files`. */
+export async function inChromium<T>(
+  files: Readonly<Record<string, Uint8Array>>,
+  work: (page: Page) => Promise<T>,
+  folder = path.join(import.meta.dirname, '../../dist'),
+): Promise<T> {
+  const server = await serve(files, folder);
+  const browser = await launchBrowser(FLAGS);
+  try {
+    const page = await browser.newPage();
+    page.on('console', (message) => {
+      if (message.type() === 'error') console.error(`Chromium: ${message.text()}`);
+    });
+    await page.goto(`http://localhost:${(server.address() as AddressInfo).port}/`);
+    return await work(page);
   } finally {
     await browser.close();
     await new Promise((resolve) => server.close(resolve));
