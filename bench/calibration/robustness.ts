@@ -113,7 +113,9 @@ function poolOf({ calibration, evaluation }: Subject, size: number) {
     'drawn',
   );
   const rest = rows.filter((i) => !taken.has(i));
-  const photos = new Map([...calibration.images, ...drawn.images].map((image) => [image.file, image]));
-  const order = sampleOrder([...photos.keys()], DRAW_SEED).map((file) => photos.get(file) as CalibrationImage);
+  const photos = new Map<string, CalibrationImage>(
+    [calibration, drawn].flatMap((set) => set.images.map((image) => [`${set.name}/${image.file}`, image] as const)),
+  );
+  const order = sampleOrder([...photos.keys()], DRAW_SEED).map((name) => photos.get(name) as CalibrationImage);
   return { order, evaluation: chosenOf(evaluation, rest, `${rest.length} photos never drawn`) };
 }
