@@ -122,7 +122,7 @@ test('export writes what quantize wrote, and other methods on request', async ()
   expect(stdout).toMatch(/^written +.*shift\.safetensors\nsize +\d.*\d % of .* as f32\nsoftmax +poly in 1 layer\n/);
 });
 
-test('quantize takes the methods too, and has no model file without twin ranges', async () => {
+test('quantize takes the methods too, and has no model file where codes have no product of integers', async () => {
   const common = ['quantize', model, '--images', images, '--count', '8'];
   const poly = join(folder, 'poly');
   await json([...common, '--out', poly, '--nonlinear', 'poly']);
@@ -130,16 +130,28 @@ test('quantize takes the methods too, and has no model file without twin ranges'
   await json(['export', recipe, '--out', exported, '--nonlinear', 'poly']);
   expect(readFileSync(join(poly, 'model.twinshift.safetensors')).equals(readFileSync(exported))).toBe(true);
 
-  const base = join(folder, 'base');
-  const { code, stdout, stderr } = await twinshift([...common, '--out', base, '--preset', 'base', '--json']);
+  const published = join(folder, 'published');
+  const words = [
+    ...common,
+    '--out',
+    published,
+    '--preset',
+    'reference',
+    '--candidates',
+    '5',
+    '--rounds',
+    '1',
+    '--json',
+  ];
+  const { code, stdout, stderr } = await twinshift(words);
   expect(code, stderr).toBe(0);
-  expect(stderr).toContain('twinshift: no model.twinshift.safetensors: a recipe without twin ranges has no form in');
-  expect((JSON.parse(stdout) as { modelFileBytes: unknown }).modelFileBytes).toBeNull();
-  expect(readdirSync(base).sort()).toEqual(['recipe.json', 'weights.safetensors']);
-  expect(await refusal(['export', base, '--out', join(folder, 'base.safetensors')])).toMatch(/twin/);
-  expect(await refusal([...common, '--out', join(folder, 'b'), '--preset', 'base', '--nonlinear', 'lut'])).toContain(
-    '--nonlinear is of no use with --preset base',
+  const why = 'codes have no product of integers';
+  expect(stderr).toMatch(
+    new RegExp(`^twinshift: no model.twinshift.safetensors: blocks\\.0\\.attn\\.\\w+: "published-softmax" ${why}`, 'm'),
   );
+  expect((JSON.parse(stdout) as { modelFileBytes: unknown }).modelFileBytes).toBeNull();
+  expect(readdirSync(published).sort()).toEqual(['recipe.json', 'weights.safetensors']);
+  expect(await refusal(['export', published, '--out', join(folder, 'published.safetensors')])).toContain(why);
 });
 
 const EVALUATION_KEYS = [
@@ -376,8 +388,8 @@ test('a recipe of another version or with spoiled weights is not exported', asyn
   const copy = join(folder, 'copy');
   cpSync(recipe, copy, { recursive: true });
   const text = readFileSync(join(copy, 'recipe.json'), 'utf8');
-  writeFileSync(join(copy, 'recipe.json'), text.replace('"version": 2', '"version": 1'));
-  expect(await refusal(['export', copy, '--out', out])).toMatch(/version is 1, wanted 2/);
+  writeFileSync(join(copy, 'recipe.json'), text.replace('"version": 3', '"version": 2'));
+  expect(await refusal(['export', copy, '--out', out])).toMatch(/version is 2, wanted 3/);
   writeFileSync(join(copy, 'recipe.json'), text);
   const weights = readFileSync(join(copy, 'weights.safetensors'));
   writeFileSync(join(copy, 'weights.safetensors'), weights.subarray(0, -1));
