@@ -82,7 +82,13 @@ test('a budget of time chooses twin ranges or levels by the times of this adapte
   const least = families.reduce((sum, { damage }) => sum + Math.min(...damage), 0);
   expect(generous.damage).toBeCloseTo(least, 10);
   expect(generous.bound).toBeCloseTo(least, 10);
-  const quick = { rounds: 1, candidates: 3, layers: generous.rules } as const;
+  const quick = {
+    rounds: 1,
+    candidates: 2,
+    compensation: 'none',
+    biasCorrection: 'none',
+    layers: generous.rules,
+  } as const;
   const { recipe } = await calibrate(shared.gpu, model, images, { ...narrow, ...quick });
   const types = new Map(recipe.layers.map(({ name, a }) => [name, a.type]));
   for (const { pattern, options: chosen } of generous.rules) {
