@@ -18,11 +18,8 @@ import { scalesByHead, type LayerPlan, type LayerRanges } from './operands.ts';
 import type { LayerOptions } from './options.ts';
 import type { LayerRecipe } from './recipe.ts';
 
-/**
- * Attention products and the projection after them are a quarter of the work of the larger layers or less, and the scores of
- * single heads are rougher than those of a whole tensor.
- */
-const EFFORT = { attention: 4, square: 2.5, other: 1 };
+/** Attention products are a seventh of the work, no compensation follows them, and the scores of single heads are rough. */
+const EFFORT = { attention: 2, other: 1 };
 
 const OUTER_LAYER = /^(patch_embed|head|head_dist)$/;
 
@@ -41,7 +38,7 @@ export function layerPlan(operation: SearchedOperation, options: LayerOptions): 
     aBits: operand === 'pixels' ? 8 : activationBits,
     bBits: keepsEight ? 8 : weightBits,
     parts,
-    effort: operation.inFeatures === operation.outFeatures ? EFFORT.square : EFFORT.other,
+    effort: EFFORT.other,
   };
 }
 

@@ -90,20 +90,22 @@ async function searchLevelsOf(
   round: number,
 ): Promise<Fitted> {
   const coarse = layer.options.search === 'coarse-to-fine';
-  const choose = (b: UniformQuantizer, from: LevelPoint, near: boolean): Promise<LevelChoice> => {
+  const first = coarse && round === 0;
+  const choose = (b: UniformQuantizer, from: LevelPoint, near: boolean, verify: boolean): Promise<LevelChoice> => {
     const scored = (pairs: ScorePairs): EvaluateLevels => {
       return async (quantizers) => (await pairs(quantizers, [b], WHOLE)).map((total) => total[0] as number);
     };
-    const both = { full: scored(layer.full), ...(layer.screen ? { screen: scored(layer.screen) } : {}) };
+    const screen = scored(layer.screen ?? layer.full);
+    const both = { full: verify ? scored(layer.full) : screen, screen };
     return searchLevels(space, both, layer.options.search, from, near);
   };
   const { point: current } = state;
   let { b, bFactors } = state;
-  let choice = await choose(b, current as LevelPoint, coarse && round > 0);
-  if (coarse && round === 0) {
+  let choice = await choose(b, current as LevelPoint, coarse && round > 0, !first);
+  if (first) {
     bFactors = (await fitRight(layer, levelsAt(space, choice.point), bFactors)).factors;
     b = layer.right.quantizer(bFactors);
-    choice = await choose(b, choice.point, true);
+    choice = await choose(b, choice.point, true, true);
   }
   const { point, score } = choice;
   return { ...state, a: levelsAt(space, point), point, b, bFactors, score };

@@ -18,7 +18,7 @@ export interface RowSample {
 }
 
 /** Rows of a sample over all rows, and the fewest that a layer is reduced to. */
-export const SAMPLE_SHARE = 1 / 10;
+export const SAMPLE_SHARE = 1 / 20;
 const FEWEST_ROWS = 128;
 
 /** Part of a sample that is given to the rows of the largest inputs and of the largest outputs, each. */

@@ -43,8 +43,11 @@ export interface CompensatedWeight {
  */
 const RIDGE = 0.2;
 
-/** Scales of an output feature that compensation tries, relative to the one that is best for nearest codes. */
-const SCALE_FACTORS = [1, 1.08, 0.92, 1.17, 0.85];
+/** Scales of an output feature that compensation tries at a width, relative to the one that is best for nearest codes. */
+function scaleFactors(bits: number): readonly number[] {
+  if (bits >= 8) return [1];
+  return bits >= 6 ? [1, 0.92] : [1, 1.08, 0.92, 1.17, 0.85];
+}
 
 /** Codes to be scored, and the scales that they are of. */
 interface Variant {
@@ -55,7 +58,8 @@ interface Variant {
 /**
  * Weight codes and bias of a linear layer that err less than the nearest codes under the layer's own score. The options say what is
  * tried: codes that make up for each other's rounding (and for that of the inputs), codes flipped one by one, biases that take up the
- * mean error. Every output feature keeps what scores lowest on all rows, nearest codes and the given bias among the choices.
+ * mean error, of the last codes alone. Every output feature keeps what scores lowest on all rows, nearest codes with the given bias
+ * among the choices.
  *
  * @throws CalibrationError naming the layer when a score is not finite
  */
@@ -71,6 +75,7 @@ export async function compensateLayer(
   const corrects = options.biasCorrection !== 'none';
   const nearest = { codes: nearestCodes(grid), grid };
   const variants = [nearest, ...(await compensatedVariants(context, problem, grid, searched, rowWeights))];
+  const last = variants.at(-1);
   const codes = nearest.codes.slice();
   const scales = grid.scales.slice();
   const chosenBias = bias || corrects ? new Float32Array(rows) : null;
@@ -78,8 +83,9 @@ export async function compensateLayer(
   let scoreOfNearest = NaN;
   for (const variant of variants) {
     const deployed = { codes: variant.codes, bias, a, b: withScales(b, variant.grid.scales) };
-    const biases = [bias];
-    if (corrects) biases.push(correctedBias(bias, await meanOutputError(context, problem, deployed, rowWeights)));
+    const biases = variant === nearest || !corrects ? [bias] : [];
+    if (corrects && variant === last)
+      biases.push(correctedBias(bias, await meanOutputError(context, problem, deployed, rowWeights)));
     for (const tried of biases) {
       const scores = await score(context, problem, variant.grid, { ...deployed, bias: tried }, rows);
       if (variant === nearest && tried === bias) scoreOfNearest = sum(scores);
@@ -124,7 +130,7 @@ async function compensatedVariants(
   let best: Variant = { codes: nearestCodes(grid), grid: { ...grid, weight: target } };
   const variants: Variant[] = [];
   if (compensation !== 'none') {
-    const factors = hasOwnScales(b, grid.rows) ? SCALE_FACTORS : [1];
+    const factors = hasOwnScales(b, grid.rows) ? scaleFactors(b.bits) : [1];
     best = bestScales(
       best.grid,
       factors.map((by) => grid.scales.map((scale) => scale * by)),
