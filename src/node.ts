@@ -50,7 +50,7 @@ export {
 } from './node/exportRecipe.ts';
 export { createDeviceRunner, createReferenceRunner, type IntegerRunner, type Runtime } from './node/integerRunner.ts';
 export { listImageFolder, loadLabels, type ImageFolder } from './node/imageFolder.ts';
-export { layerCurve, type CurveCandidate, type CurveMeasure, type LayerCurve } from './node/layerCurve.ts';
+export { checkCurve, layerCurve, type CurveCandidate, type CurveMeasure, type LayerCurve } from './node/layerCurve.ts';
 export { isModelFile, loadModelFile, type ModelFile } from './node/modelFile.ts';
 export { loadModelFolder } from './node/modelFolder.ts';
 export { openNodeGpu, type NodeGpu } from './node/openGpu.ts';

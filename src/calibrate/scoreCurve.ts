@@ -151,7 +151,7 @@ async function prepare(
   { operand, bits, candidates, seed }: CurveInput,
   scope: BufferScope,
 ): Promise<Prepared> {
-  const options = calibrationOptions('default', { seed });
+  const options = calibrationOptions('default', { seed, softmax: 'twin', gelu: 'twin' });
   const geometry = productGeometry(operation, unit);
   const planned = layerPlan(operation, options);
   const plan: LayerPlan = {

@@ -44,6 +44,7 @@ export const curve: Command<typeof flags> = {
         `--layer: the model has no layer ${show(layer)}; ${meant ? `did you mean ${meant}?` : 'inspect lists its layers'}`,
       );
     }
+    node.checkCurve(model, { layer, operand });
     const labels = await node.loadLabels(folder, values.labels, model.network.numClasses);
     const selection = await node.selectImages(folder, model.config.preprocessing, {
       count: values.count,

@@ -34,6 +34,21 @@ export interface LayerCurve {
 }
 
 /**
+ * Refuses an operand that has no curve, before any device is opened.
+ *
+ * @throws InputError for a layer that the model lacks, and for pixels, which are exact
+ */
+export function checkCurve(model: Model, { layer, operand }: Pick<CurveInput, 'layer' | 'operand'>): void {
+  if (!curveLayers(model).includes(layer)) throw new InputError(`the model has no layer ${layer}`);
+  const pixels = model.network.units.some(({ operations }) =>
+    operations.some((each) => each.kind === 'linear' && each.operand === 'pixels' && each.name === layer),
+  );
+  if (pixels && operand === 'a') {
+    throw new InputError(`${layer}: its operand a is pixels, which are exact; give --operand b`);
+  }
+}
+
+/**
  * Every metric over the candidates of one operand of a layer, beside the mean KL divergence and cross-entropy of the logits that each
  * candidate leads to (PTQ4ViT, figure 5).
  *
@@ -48,13 +63,7 @@ export async function layerCurve(
   input: CurveInput,
   control: Control = {},
 ): Promise<LayerCurve> {
-  if (!curveLayers(model).includes(input.layer)) throw new InputError(`the model has no layer ${input.layer}`);
-  const pixels = model.network.units.some(({ operations }) =>
-    operations.some((each) => each.kind === 'linear' && each.operand === 'pixels' && each.name === input.layer),
-  );
-  if (pixels && input.operand === 'a') {
-    throw new InputError(`${input.layer}: its operand a is pixels, which are exact; give --operand b`);
-  }
+  checkCurve(model, input);
   const { points, scores, logits, floatLogits } = await scoreCurve(gpu, model, images, input, control);
   const classes = model.network.numClasses;
   const rowsOf = (all: Float32Array) => images.map((_, image) => all.subarray(image * classes, (image + 1) * classes));
