@@ -42,6 +42,12 @@ export interface CalibrationControl extends Control {
   readonly checkpoints?: CheckpointStore;
 }
 
+/**
+ * Tokens of which folding judges the range of a channel, at least: of fewer, other images pass it by far. The embedded sample, W8A8,
+ * 2 images of 65 tokens: KL 0.38 with folding, 0.008 without; 32 images: 0.001.
+ */
+const FEWEST_FOLDING_TOKENS = 1024;
+
 /** Work of a float multiply-accumulate in units of a candidate's integer one, measured on software adapters; for progress only. */
 const FLOAT_MAC_WORK = 3;
 
@@ -110,9 +116,9 @@ class CalibrationRun {
     const logits = inputs.pop() as Float32Array[];
     const { folding, foldingStrength: strength, activationBits, biasCorrection } = this.#options;
     const prepared =
-      folding === 'none'
-        ? this.#model
-        : foldModel(this.#model, this.#channels.ranges, { folding, strength, activationBits });
+      folding !== 'none' && this.#folds
+        ? foldModel(this.#model, this.#channels.ranges, { folding, strength, activationBits })
+        : this.#model;
     await this.#sweep(prepared, inputs, logits);
     if (biasCorrection === 'network') await this.#correctBiases(prepared);
     const results = searchedLayers(prepared.network).map(({ name }) => this.#quantized.get(name) as QuantizedLayer);
@@ -143,6 +149,12 @@ class CalibrationRun {
     };
   }
 
+  /** Whether enough tokens are seen to tell the range of a channel that others will reach. */
+  get #folds(): boolean {
+    const tokens = Math.max(0, ...this.#channels.tensors.map(({ rows }) => rows));
+    return this.#options.folding !== 'none' && this.#images.length * tokens >= FEWEST_FOLDING_TOKENS;
+  }
+
   get #needsGradient(): boolean {
     return searchedLayers(this.#model.network).some(
       ({ name }) => layerOptions(this.#options, name).metric === 'hessian',
@@ -159,7 +171,7 @@ class CalibrationRun {
     const inputs = await forwardUnits(walk, async (unit, tensors, place) => {
       const before = performance.now();
       await observeUnit(context, this.#statistics, unit, tensors, place);
-      if (this.#options.folding !== 'none') await observeChannels(context, this.#channels, unit, tensors, place);
+      if (this.#folds) await observeChannels(context, this.#channels, unit, tensors, place);
       observing += performance.now() - before;
       this.#meter.advance('forward', place.images * FLOAT_MAC_WORK * unitMacs(unit));
     });

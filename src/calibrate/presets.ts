@@ -41,7 +41,8 @@ const DEFAULT: Omit<CalibrationOptions, 'preset'> = {
   ...COMMON,
   outerWeightBits: 'at-least-8-below-6',
   search: 'coarse-to-fine',
-  candidates: 64,
+  candidates: 32,
+  rounds: 2,
   alpha: 0.2,
   softmax: 'auto',
   gelu: 'auto',
@@ -54,7 +55,7 @@ const DEFAULT: Omit<CalibrationOptions, 'preset'> = {
 const PRESETS: Readonly<Record<PresetName, Omit<CalibrationOptions, 'preset'>>> = {
   fast: { ...DEFAULT, rounds: 1, candidates: 16, rounding: 'nearest' },
   default: DEFAULT,
-  best: { ...DEFAULT, candidates: 96, gradientDraws: 4 },
+  best: { ...DEFAULT, candidates: 96, rounds: 3, gradientDraws: 4 },
   /** PTQ4ViT as published, with one scale an output channel. */
   paper: { ...COMMON, twinBoundary: 'published' },
   /** Base PTQ of the paper. */

@@ -84,7 +84,17 @@ async function withLayer<T>(
 
 const sum = (values: ArrayLike<number>) => Array.from(values).reduce((total, value) => total + value, 0);
 
-describe.each(['blocks.2.mlp.fc2', 'blocks.2.attn.qkv'])('the weight of %s', (layer) => {
+test('a weight of more columns than rows can tell apart keeps nearest codes', async () => {
+  await withLayer('blocks.2.mlp.fc2', 'hessian', [IMAGES], async (problem, searched) => {
+    const { rows, depth } = problem.geometry;
+    expect(IMAGES * rows).toBeLessThan(2 * depth);
+    const options: Options = { ...NOTHING, compensation: 'gptq', rounding: 'refined' };
+    const made = await compensateLayer(shared, problem, { ...searched, options });
+    expect([...made.codes]).toEqual([...nearestCodes(gridOf(problem, searched).grid)]);
+  });
+});
+
+describe.each(['blocks.2.mlp.fc1', 'blocks.2.attn.qkv'])('the weight of %s', (layer) => {
   test('keeps nearest codes and its bias where nothing is asked for', async () => {
     await withLayer(layer, 'hessian', [IMAGES], async (problem, searched) => {
       const made = await compensateLayer(shared, problem, { ...searched, options: NOTHING });

@@ -11,7 +11,7 @@ import { gptq, gptqFactor, type CompensatedCodes } from './gptq.ts';
 import { gramMatrices } from './gram.ts';
 import { refine } from './refine.ts';
 import { ridgeWeights } from './ridge.ts';
-import { tokenWeights } from './tokenWeights.ts';
+import { spreadWeights, tokenWeights } from './tokenWeights.ts';
 import { codeValues, nearestCodes, type WeightGrid } from './weightCodes.ts';
 
 /** A linear layer whose scales are chosen. */
@@ -110,7 +110,7 @@ export async function compensateLayer(
   };
 }
 
-/** What the options ask for beyond the nearest codes. */
+/** What the options ask for beyond the nearest codes; nothing where rows are too few to tell one column from another. */
 async function compensatedVariants(
   context: GpuContext,
   problem: LayerProblem,
@@ -120,9 +120,15 @@ async function compensatedVariants(
 ): Promise<Variant[]> {
   const { compensation, rounding, biasCorrection } = options;
   if (compensation === 'none' && rounding === 'nearest') return [];
+  const counted = spreadWeights(rowWeights, grid.columns);
+  if (!counted) return [];
   const centred = biasCorrection !== 'none'; // the bias takes up the mean
   const cross = compensation === 'ridge-gptq';
-  const { quantized: gram, cross: crossGram } = await gramMatrices(context, problem, a, { rowWeights, cross, centred });
+  const { quantized: gram, cross: crossGram } = await gramMatrices(context, problem, a, {
+    rowWeights: counted,
+    cross,
+    centred,
+  });
   const factor = gptqFactor(gram, grid.columns);
   if (!factor) return [];
   const penalty = RIDGE * meanDiagonal(gram, grid.columns);

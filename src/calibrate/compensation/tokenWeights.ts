@@ -7,6 +7,35 @@ import type { LayerProblem } from '../layerScorer.ts';
 /** The least that a row counts: what only a few rows decide would be fitted to them to the letter. */
 const LEAST_WEIGHT = 0.02;
 
+/** Rows that a Gram matrix needs for each of its columns: of fewer, what one calibration sees is fitted, not what others have in common. */
+const ROWS_PER_COLUMN = 2;
+
+/** How many rows of equal weight would tell as much: `(sum w)^2 / sum w^2`. */
+export function effectiveRows(weights: Float32Array): number {
+  let [sum, squares] = [0, 0];
+  for (const weight of weights) {
+    sum += weight;
+    squares += weight * weight;
+  }
+  return squares > 0 ? sum ** 2 / squares : 0;
+}
+
+/**
+ * Weights under which enough rows count for a Gram matrix of `columns` columns: the least weight is raised until they do. After the
+ * last attention only class tokens have a gradient, one an image.
+ *
+ * @returns undefined when even all rows together are too few
+ */
+export function spreadWeights(weights: Float32Array, columns: number): Float32Array | undefined {
+  const wanted = ROWS_PER_COLUMN * columns;
+  if (weights.length < wanted) return undefined;
+  let spread = weights;
+  for (let least = 2 * LEAST_WEIGHT; effectiveRows(spread) < wanted; least *= 2) {
+    spread = weights.map((weight) => Math.max(least, weight));
+  }
+  return spread;
+}
+
 /**
  * What each row of a linear layer counts in its error: the root mean square of the gradient of its output, in units of the mean over
  * all rows, and a little at least. The score weights rows by the square; that makes compensation fit the few rows of the largest
