@@ -6,7 +6,6 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { crc32 } from 'node:zlib';
 import { driverEnvironment, driverFile } from '../scripts/setup/drivers.js';
 import { calibrate } from '../src/calibrate/calibrate.ts';
 import type { CalibrationImage } from '../src/calibrate/imageChunks.ts';
@@ -26,6 +25,7 @@ import { openNodeGpu } from '../src/node/openGpu.ts';
 import { loadRecipeFolder } from '../src/node/recipeFolder.ts';
 import { createFloatRunner, createSimulation } from '../src/simulate/simulate.ts';
 import { runInChromium } from '../test/support/browserSession.ts';
+import { crcOf } from '../test/support/logitsCrc.ts';
 import { labelledImages, realData, SAMPLE } from './support/data.ts';
 import { captureTensor } from './support/captureTensor.ts';
 import { integerLogits, modelFileOf } from './support/integerOnly.ts';
@@ -341,12 +341,6 @@ function row(name: string, c: Comparison): string[] {
     decibel,
     c.klDivergence.toFixed(5),
   ];
-}
-
-function crcOf(logits: Int32Array): string {
-  return crc32(new Uint8Array(logits.buffer, logits.byteOffset, logits.byteLength))
-    .toString(16)
-    .padStart(8, '0');
 }
 
 process.exitCode = await main(process.argv.slice(2));

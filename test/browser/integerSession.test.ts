@@ -4,7 +4,8 @@ import { writeModelFile } from '../../src/format/writeModelFile.ts';
 import { createReferenceEngine } from '../../src/infer/referenceEngine.ts';
 import { runInChromium } from '../support/browserSession.ts';
 import { random } from '../support/codes.ts';
-import { crcOf, SAMPLE_CRC, SAMPLE_IMAGES, sampleIntegers } from '../support/sampleIntegers.ts';
+import { crcOf } from '../support/logitsCrc.ts';
+import { SAMPLE_CRC, SAMPLE_IMAGES, sampleIntegers } from '../support/sampleIntegers.ts';
 import { tinyIntegerModel } from '../support/tinyIntegerModel.ts';
 
 const pixelsOf = ({ preprocessing: { width, height } }: IntegerModel, batch: number): Uint8Array => {

@@ -2,7 +2,8 @@ import { expect, test } from 'vitest';
 import { createSession } from '../../src/infer/session.ts';
 import { describeVariant, matmulVariants } from '../../src/kernels/matmulVariant.ts';
 import { useGpu } from '../support/device.ts';
-import { crcOf, SAMPLE_CRC, SAMPLE_IMAGES, sampleIntegers } from '../support/sampleIntegers.ts';
+import { crcOf } from '../support/logitsCrc.ts';
+import { SAMPLE_CRC, SAMPLE_IMAGES, sampleIntegers } from '../support/sampleIntegers.ts';
 
 const shared = useGpu();
 

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { createReferenceEngine } from '../../src/infer/referenceEngine.ts';
-import { crcOf, SAMPLE_CRC, SAMPLE_IMAGES, sampleIntegers } from '../support/sampleIntegers.ts';
+import { crcOf } from '../support/logitsCrc.ts';
+import { SAMPLE_CRC, SAMPLE_IMAGES, sampleIntegers } from '../support/sampleIntegers.ts';
 
 test('the sample gives the committed logits without a GPU', async () => {
   const { bytes, pixels } = await sampleIntegers();

@@ -1,6 +1,5 @@
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { crc32 } from 'node:zlib';
 import { readModelFile } from '../../src/format/readModelFile.ts';
 import type { Model } from '../../src/model/load.ts';
 import { sampleImages, sampleModel } from './sample.ts';
@@ -26,10 +25,4 @@ export async function sampleIntegers(): Promise<{ bytes: Uint8Array; pixels: Uin
   const pixels = new Uint8Array(images.reduce((sum, { rgb }) => sum + rgb.length, 0));
   images.forEach(({ rgb }, i) => pixels.set(rgb, i * rgb.length));
   return { bytes, pixels };
-}
-
-export function crcOf(logits: Int32Array): string {
-  return crc32(new Uint8Array(logits.buffer, logits.byteOffset, logits.byteLength))
-    .toString(16)
-    .padStart(8, '0');
 }
