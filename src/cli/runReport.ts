@@ -53,7 +53,7 @@ export function runSummary(report: RunReport): string {
     ['images', [report.syntheticImages ? `${images} synthetic` : String(images), ...left].join(', ')],
     [
       'layers',
-      `${report.layers} quantized, preset ${report.preset}, ${formatCount(report.candidates)} candidates scored`,
+      `${report.layers} quantized, preset ${report.preset}, ${formatCount(Math.round(report.candidates))} candidates scored`,
     ],
     ['mean bits', `weights ${meanBits(report.meanWeightBits)}, activations ${meanBits(report.meanActivationBits)}`],
     ...(report.mixedPrecision ? [['budget', budgetText(report.mixedPrecision)]] : []),
