@@ -67,6 +67,11 @@ function announce(command, why) {
 function run(command, args, shown) {
   const shell = process.platform === 'win32' && command === 'npm'; // there npm is a batch file
   const env = { ...process.env, ONNXRUNTIME_NODE_INSTALL: 'skip' }; // its CUDA libraries come from outside the registry
-  const { status, error } = spawnSync(command, args, { cwd: ROOT, env, shell, stdio: ['ignore', 'inherit', 'inherit'] });
+  const { status, error } = spawnSync(command, args, {
+    cwd: ROOT,
+    env,
+    shell,
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
   if (status !== 0) throw new Error(`${shown} failed (${error?.message ?? `exit ${status}`}), see above`);
 }
