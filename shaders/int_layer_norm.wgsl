@@ -1,9 +1,13 @@
-// int_layer_norm: LayerNorm of 16-bit rows as packed 8-bit codes, integers throughout (METHOD: integer-only inference; I-ViT 3.4).
+// int_layer_norm: LayerNorm of 16-bit rows as packed 8-bit codes or 16-bit integers, integers throughout (METHOD: integer-only
+// inference; I-ViT 3.4).
 //
 // in   x     u32, int16 two a word, word k of row r at x_offset + r * x_row_stride + k
-// in   gain  vec2<i32> [features] (signed multiplier, shift): multiplier / 2^shift, |multiplier| < 2^31, 1 <= shift <= 62
-// in   bias  i32 [features]
-// out  y     u32 [rows][ceil(features / 4)], codes in qmin..qmax, padding 0
+// in   gain  vec2<i32> [heads][features] (signed multiplier, shift): multiplier / 2^shift, |multiplier| < 2^31, 1 <= shift <= 62
+// in   bias  i32 [heads][features]
+// out  y     u32: OUTPUT 0 codes, four a word; OUTPUT 1 int16, two a word; in qmin..qmax, padding 0
+//
+// Rows are those of the heads of a token, of the tokens of an image, of the images; row r has head r % heads. Its word k is at
+// image y_image_stride + head y_head_stride + token y_row_stride + k y_word_stride.
 //
 // FORM 0, with N = features <= 4096, s = sum of x and S = N * sum of x^2 - s^2 + epsilon (two words: N^2 times the variance):
 //   n = (N x - s) / sqrt(S) in 2^-24, z = n * gain in 2^-12, y = (z + bias + 2^11) >> 12, bias in 2^-12.
@@ -24,6 +28,7 @@
 
 override WORKGROUP_SIZE: u32 = 32;
 override FORM: u32 = 0;
+override OUTPUT: u32 = 0;
 
 struct Params {
   rows: u32,
@@ -34,6 +39,12 @@ struct Params {
   epsilon_high: u32,
   qmin: i32,
   qmax: i32,
+  heads: u32,
+  tokens: u32,
+  y_image_stride: u32,
+  y_head_stride: u32,
+  y_row_stride: u32,
+  y_word_stride: u32,
 }
 
 @group(0) @binding(0) var<storage, read> x: array<u32>;
@@ -82,17 +93,18 @@ fn scaled(normalised: i32, dyadic: vec2<i32>) -> i32 {
   return dyadic_rescale_16(select(normalised, -normalised, dyadic.x < 0), u32(abs(dyadic.x)), u32(dyadic.y));
 }
 
-fn code(at: u32, row: Row, i: u32) -> i32 {
+// Feature i of a row whose head begins at `own` among gains and biases.
+fn code(at: u32, row: Row, own: u32, i: u32) -> i32 {
   if (FORM == 1u) {
     let limit = 0x3fffffffi;
     let normalised = ((value(at, i) - row.center) * i32(row.factor)) >> 1u; // the product is at most 2^31 - 1
-    return clamp(scaled(normalised + clamp(bias[i], -limit, limit), gain[i]), params.qmin, params.qmax);
+    return clamp(scaled(normalised + clamp(bias[own + i], -limit, limit), gain[own + i]), params.qmin, params.qmax);
   }
   let limit = 0x20000000i;
   let distance = value(at, i) * i32(params.features) - row.center; // |.| <= 2^28
   let normalised = dyadic_rescale_16(distance, row.factor, row.shift); // |.| < 2^30 + 2^4
-  let z = clamp(scaled(normalised, gain[i]), -limit, limit);
-  return clamp((z + clamp(bias[i], -limit, limit) + 2048i) >> 12u, params.qmin, params.qmax);
+  let z = clamp(scaled(normalised, gain[own + i]), -limit, limit);
+  return clamp((z + clamp(bias[own + i], -limit, limit) + 2048i) >> 12u, params.qmin, params.qmax);
 }
 
 @compute @workgroup_size(WORKGROUP_SIZE)
@@ -110,10 +122,18 @@ fn int_layer_norm(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgr
   var row: Row;
   if (FORM == 1u) { row = published_row(first, sum); } else { row = exact_row(sum, squares); }
 
-  let words = (params.features + 3u) / 4u;
+  let head = index % params.heads;
+  let token = index / params.heads;
+  let start = token / params.tokens * params.y_image_stride + head * params.y_head_stride
+    + token % params.tokens * params.y_row_stride;
+  let own = head * params.features;
+  let group = select(4u, 2u, OUTPUT == 1u); // features a word
+  let words = (params.features + group - 1u) / group;
   for (var word = 0u; word < words; word++) {
-    var codes = vec4<i32>(0i);
-    for (var j = 0u; j < 4u && 4u * word + j < params.features; j++) { codes[j] = code(first, row, 4u * word + j); }
-    y[index * words + word] = pack4xI8(codes);
+    var values = vec4<i32>(0i);
+    for (var j = 0u; j < group && group * word + j < params.features; j++) {
+      values[j] = code(first, row, own, group * word + j);
+    }
+    y[start + word * params.y_word_stride] = select(pack4xI8(values), pack_2xi16(values.xy), OUTPUT == 1u);
   }
 }

@@ -1,6 +1,7 @@
 // int_softmax: integer softmax of attention logits, written as codes, by one of four methods.
 //
-// in   accumulators  i32 [rows][columns], the integer product Q.K^T; rows counts all images, heads and tokens
+// in   accumulators  i32 [rows][columns], the integer product Q.K^T; rows counts all images, heads and tokens. -2^31 is masked: no
+//                    part of the sum and probability 0, unless the whole row is -2^31
 // in   rescales      u32 [heads][2]: multiplier (15 bits) and shift (1..46) that turn an accumulator of the head into a logit;
 //                    the head of a row is row / rows_per_head % heads; without twin ranges as many follow for `planes_of`
 // in   table         u32 [256], entry i is one 2^(-i / 256); read by METHOD 3 alone; then the levels of CODES 1
@@ -58,11 +59,19 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> codes: array<u32>;
 @group(0) @binding(4) var<uniform> params: Params;
 
+const MASKED = -2147483647i - 1i;
+
 var<workgroup> lane_values: array<u32, WORKGROUP_SIZE>;
 
 fn logit_of(accumulator: i32, scale: vec2<u32>) -> i32 {
   let q = 1i << (params.logit_bits - 1u);
   return clamp(dyadic_rescale_int16(accumulator, scale.x, scale.y), -q, q - 1);
+}
+
+// The part of an accumulator in the sum of a row whose largest is `peak`.
+fn part_of(accumulator: i32, peak: i32, scale: vec2<u32>) -> u32 {
+  if (accumulator == MASKED && peak != MASKED) { return 0u; }
+  return exponential(u32(logit_of(peak, scale) - logit_of(accumulator, scale)));
 }
 
 // e^(-distance S) in the units of the method.
@@ -145,18 +154,18 @@ fn int_softmax(
   let words = (params.columns + 3u) / 4u;
 
   // The rescale rises with the accumulator, so the largest logit is that of the largest accumulator.
-  var peak = i32(-2147483647 - 1);
+  var peak = MASKED;
   for (var word = lane; word < words; word += LANES) {
     let end = min(4u * word + 4u, params.columns);
     for (var column = 4u * word; column < end; column++) { peak = max(peak, accumulators[first + column]); }
   }
-  let largest = logit_of(i32(over_lanes(u32(peak), lane, index, true)), scale);
+  peak = i32(over_lanes(u32(peak), lane, index, true));
 
   var partial = 0u;
   for (var word = lane; word < words; word += LANES) {
     let end = min(4u * word + 4u, params.columns);
     for (var column = 4u * word; column < end; column++) {
-      partial = add(partial, exponential(u32(largest - logit_of(accumulators[first + column], scale))));
+      partial = add(partial, part_of(accumulators[first + column], peak, scale));
     }
   }
   let factor = row_factor(over_lanes(partial, lane, index, false)); // the sum holds e^0, so it is not 0
@@ -166,7 +175,7 @@ fn int_softmax(
     let end = min(4u * word + 4u, params.columns);
     var packed = vec2<u32>(0u);
     for (var column = 4u * word; column < end; column++) {
-      let part = exponential(u32(largest - logit_of(accumulators[first + column], scale)));
+      let part = part_of(accumulators[first + column], peak, scale);
       packed |= code_of(probability_of(part, factor), head) << vec2<u32>(8u * (column - 4u * word));
     }
     let planes = select(1u, 2u, CODES == 1u);

@@ -49,7 +49,7 @@ export const INT_SOFTMAX_METHOD: Readonly<Record<IntSoftmaxMethod, number>> = {
 };
 
 export interface IntSoftmaxBuffers {
-  /** i32 `[rows][columns]`, Q.K^T. */
+  /** i32 `[rows][columns]`, Q.K^T; -2^31 is masked. */
   readonly accumulators: Bindable;
   /**
    * u32 `[heads][2]`, the rescale of each head from accumulators to logits, packed by `packDyadics`; without twin ranges followed by

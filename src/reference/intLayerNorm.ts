@@ -6,22 +6,25 @@ export interface IntLayerNormShape {
   readonly epsilon: number;
   readonly qmin?: number;
   readonly qmax?: number;
+  /** Consecutive rows with gains and biases of their own. Default 1. */
+  readonly heads?: number;
 }
 
-/** Reference of `int_layer_norm.wgsl` on dense rows; codes `[rows][features]`. */
+/** Reference of `int_layer_norm.wgsl` on dense rows; codes, or 16-bit integers, `[rows][features]`. */
 export function intLayerNormReference(
   x: Int16Array,
   { gain, bias }: { readonly gain: Int32Array; readonly bias: Int32Array },
-  { features, form, epsilon, qmin = -128, qmax = 127 }: IntLayerNormShape,
-): Int8Array<ArrayBuffer> {
-  const codes = new Int8Array(x.length);
+  { features, form, epsilon, qmin = -128, qmax = 127, heads = 1 }: IntLayerNormShape,
+): Int16Array<ArrayBuffer> {
+  const codes = new Int16Array(x.length);
   for (let first = 0; first < x.length; first += features) {
     const row = x.subarray(first, first + features);
+    const own = first % (heads * features); // of the head
     const normalised = form === 'fixed' ? exact(row, epsilon) : published(row);
     for (let i = 0; i < features; i++) {
-      const [multiplier, shift] = [gain[2 * i] as number, gain[2 * i + 1] as number];
+      const [multiplier, shift] = [gain[2 * (own + i)] as number, gain[2 * (own + i) + 1] as number];
       const scaled = (n: number) => dyadicRescale16(Math.sign(multiplier) * n, Math.abs(multiplier), shift);
-      const [n, b] = [normalised[i] as number, bias[i] as number];
+      const [n, b] = [normalised[i] as number, bias[own + i] as number];
       const limit = 2 ** 29;
       const y =
         form === 'fixed'

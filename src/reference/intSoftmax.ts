@@ -23,9 +23,19 @@ export type IntSoftmaxConstants =
       readonly table: Uint32Array;
     };
 
-/** Softmax of one row of integer logits in units of 2^-24. */
+/** Accumulator of a logit that is masked. */
+const MASKED = -(2 ** 31);
+
+/** Softmax of one row of integer logits in units of 2^-24; a logit of -Infinity is masked, its probability 0. */
 export function intSoftmaxRow(logits: ArrayLike<number>, constants: IntSoftmaxConstants): number[] {
   const row = Array.from(logits);
+  const seen = row.filter((x) => x !== -Infinity);
+  if (seen.length === row.length) return softmaxOf(row, constants);
+  const probabilities = softmaxOf(seen, constants).values();
+  return row.map((x) => (x === -Infinity ? 0 : (probabilities.next().value as number)));
+}
+
+function softmaxOf(row: readonly number[], constants: IntSoftmaxConstants): number[] {
   const largest = Math.max(...row);
   const distances = row.map((x) => largest - x);
   switch (constants.method) {
@@ -92,7 +102,10 @@ export interface IntSoftmaxReferenceParams {
   readonly constants: IntSoftmaxConstants;
 }
 
-/** Logits of a row: the accumulators rescaled by the multiplier and shift of the row's head, saturated to `logitBits`. */
+/**
+ * Logits of a row: the accumulators rescaled by the multiplier and shift of the row's head, saturated to `logitBits`; -Infinity for
+ * accumulators of -2^31, unless all are.
+ */
 export function rescaledRow(
   accumulators: Int32Array,
   rescales: Uint32Array,
@@ -103,7 +116,11 @@ export function rescaledRow(
   const [multiplier, shift] = [rescales[2 * head] as number, rescales[2 * head + 1] as number];
   const q = 2 ** (logitBits - 1);
   const values = accumulators.subarray(row * columns, (row + 1) * columns);
-  return Array.from(values, (value) => Math.max(-q, Math.min(dyadicRescale16(value, multiplier, shift), q - 1)));
+  const masks = values.some((value) => value !== MASKED);
+  return Array.from(values, (value) => {
+    if (masks && value === MASKED) return -Infinity;
+    return Math.max(-q, Math.min(dyadicRescale16(value, multiplier, shift), q - 1));
+  });
 }
 
 /** Reference of `int_softmax.wgsl`: packed codes `[rows][planes][ceil(columns / 4)]`. */

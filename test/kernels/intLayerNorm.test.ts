@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { int16Words } from '../../src/kernels/int16.ts';
 import { intLayerNorm, type IntLayerNormParams } from '../../src/kernels/intLayerNorm.ts';
 import { layerNormConstants, type IntLayerNormForm } from '../../src/kernels/layerNormConstants.ts';
+import { denseOutput } from '../../src/kernels/requantizedLayout.ts';
 import { packRowMajor } from '../../src/reference/codes.ts';
 import { packInt16 } from '../../src/reference/fixedPoint.ts';
 import { intLayerNormReference } from '../../src/reference/intLayerNorm.ts';
@@ -26,7 +27,7 @@ async function run({ x, gain, bias }: Operands, params: IntLayerNormParams): Pro
     bias: uploadInJunk(shared.pool, new Uint32Array(bias.buffer), 'bias'),
   };
   try {
-    const words = params.rows * Math.ceil(params.features / 4);
+    const words = params.rows * Math.ceil(params.features / (params.output === 'int16' ? 2 : 4));
     return new Uint32Array(
       await runInto(shared.pool, words, async (y) => [await intLayerNorm(shared.device, { ...buffers, y }, params)]),
     );
@@ -70,6 +71,48 @@ test.each(forms)('%s: every number of features and rows', async (form) => {
   for (const n of [1, 3, 4, 5, 33, 255, 257]) {
     await expectTwin(form, randomInt16(3 * n, next), n, next);
     await expectTwin(form, randomInt16(n * 6, next), 6, next);
+  }
+});
+
+test.each(forms)('%s: 16-bit integers', async (form) => {
+  const next = random(3);
+  for (const features of [1, 3, 4, 5, 96, 257]) {
+    const made = { ...constants(form, features, next), x: randomInt16(5 * features, next) };
+    const gain = made.gain.map((value, i) => (i % 2 === 1 ? Math.max(1, value - 8) : value)); // steps of 2^-8
+    for (const bounds of [{}, { qmin: -3000, qmax: 2999 }]) {
+      const params = { features, form, epsilon: made.epsilon, output: 'int16', ...bounds } as const;
+      const twin = { qmin: -32768, qmax: 32767, ...params };
+      const expected = packInt16(intLayerNormReference(made.x, { gain, bias: made.bias }, twin), features);
+      expectSame(
+        await run({ gain, bias: made.bias, x: packInt16(made.x, features) }, { ...params, rows: 5 }),
+        expected,
+      );
+    }
+  }
+});
+
+test.each(forms)('%s: heads with gains of their own, as both operands of Q.K^T', async (form) => {
+  const next = random(4);
+  const [images, tokens, heads, features] = [2, 5, 3, 8];
+  const made = Array.from({ length: heads }, () => constants(form, features, next));
+  const gain = Int32Array.from(made.flatMap((head) => [...head.gain]));
+  const bias = Int32Array.from(made.flatMap((head) => [...head.bias]));
+  const x = randomInt16(images * tokens * heads * features, next);
+  const shape = { features, form, epsilon: made[0]!.epsilon, heads };
+  const codes = intLayerNormReference(x, { gain, bias }, shape);
+  for (const layout of ['left', 'right-transposed'] as const) {
+    const { view } = denseOutput(layout, { heads, rows: tokens, columns: features });
+    const params = { ...shape, rows: images * tokens * heads, tokens, view };
+    const words = await run({ gain, bias, x: packInt16(x, features) }, params);
+    const bytes = new Int8Array(words.buffer);
+    codes.forEach((code, i) => {
+      const [row, feature] = [Math.floor(i / features), i % features];
+      const [image, token, head] = [Math.floor(row / heads / tokens), Math.floor(row / heads) % tokens, row % heads];
+      const word =
+        image * view.imageStride + head * view.headStride + token * view.rowStride + (feature >> 2) * view.columnStride;
+      if (bytes[4 * word + (feature % 4)] !== code) expect(`${layout} ${i}`).toBe('the code of its head');
+    });
+    expect(words).toHaveLength(codes.length / 4);
   }
 });
 

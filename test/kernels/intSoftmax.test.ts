@@ -77,6 +77,26 @@ describe.each(METHODS)('%s', (method) => {
     expectSame(await run(accumulators, given), expected(accumulators, given));
   });
 
+  test('accumulators of -2^31 are masked: the others of a row share its sum, whatever their logits', async () => {
+    const [columns, low] = [49, -(2 ** 31)];
+    const next = random(8);
+    const kept = accumulatorsOf(6 * columns, 8).map((value) => value - 90_000); // at the low end of the logits, and past it
+    const masked = kept.map((value, i) => (next() < 0.7 && i % columns !== 5 ? low : value));
+    const given = plain(method, columns);
+    for (const lanes of [1, 8]) {
+      const codes = await run(masked, { ...given, lanes });
+      expectSame(codes, expected(masked, given));
+      const bytes = new Uint8Array(codes.buffer);
+      const stride = 4 * Math.ceil(columns / 4);
+      masked.forEach((value, i) => {
+        if (value === low) expect(bytes[Math.floor(i / columns) * stride + (i % columns)]).toBe(0);
+      });
+    }
+    const alone = Int32Array.from({ length: columns }, (_, i) => (i === 7 ? low + 1 : low));
+    const first = new Uint8Array((await run(alone, given)).buffer);
+    expect([...first.subarray(0, columns)].filter((code) => code !== 0)).toHaveLength(1);
+  });
+
   test('rows all equal, with one huge value, all at the minimum, and outliers among small values', async () => {
     const columns = 197;
     const [low, high] = [-(2 ** 31), 2 ** 31 - 1];
