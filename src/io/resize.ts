@@ -1,7 +1,7 @@
 /** Antialiased resampling of 8-bit RGB, equal in every byte to Pillow's `Image.resize` (its Resample.c). */
 import type { DecodedImage } from './images.ts';
 
-export type Interpolation = 'box' | 'bilinear' | 'bicubic' | 'lanczos';
+export type Interpolation = 'nearest' | 'box' | 'bilinear' | 'hamming' | 'bicubic' | 'lanczos';
 
 interface Filter {
   /** Half the width in source pixels when the scale is 1. */
@@ -9,9 +9,10 @@ interface Filter {
   readonly weight: (x: number) => number;
 }
 
-const filters: Record<Interpolation, Filter> = {
+const filters: Record<Exclude<Interpolation, 'nearest'>, Filter> = {
   box: { support: 0.5, weight: (x) => (x > -0.5 && x <= 0.5 ? 1 : 0) },
   bilinear: { support: 1, weight: (x) => Math.max(0, 1 - Math.abs(x)) },
+  hamming: { support: 1, weight: (x) => hamming(Math.abs(x)) },
   bicubic: { support: 2, weight: (x) => cubic(Math.abs(x)) },
   lanczos: { support: 3, weight: (x) => (x >= -3 && x < 3 ? sinc(x) * sinc(x / 3) : 0) },
 };
@@ -22,6 +23,12 @@ function cubic(x: number): number {
   if (x < 1) return ((a + 2) * x - (a + 3)) * x * x + 1;
   if (x < 2) return (((x - 5) * x + 8) * x - 4) * a;
   return 0;
+}
+
+/** The constants are floats in Pillow. */
+function hamming(x: number): number {
+  if (x === 0) return 1;
+  return x >= 1 ? 0 : sinc(x) * (Math.fround(0.54) + Math.fround(0.46) * Math.cos(x * Math.PI));
 }
 
 function sinc(x: number): number {
@@ -41,7 +48,23 @@ interface Taps {
 }
 
 /** The taps of the `length` outputs from `start` on. */
-function tapsOf(inSize: number, outSize: number, start: number, length: number, filter: Filter): Taps {
+function tapsOf(inSize: number, outSize: number, start: number, length: number, interpolation: Interpolation): Taps {
+  if (interpolation === 'nearest') return nearestTaps(inSize / outSize, start, length);
+  return filterTaps(inSize, outSize, start, length, filters[interpolation]);
+}
+
+/** The source pixel under the centre of each output; Pillow adds the step up, and so does this. */
+function nearestTaps(step: number, start: number, length: number): Taps {
+  const first = new Int32Array(length);
+  let position = step * 0.5;
+  for (let out = 0; out < start + length; out++, position += step) {
+    if (out >= start) first[out - start] = Math.trunc(position);
+  }
+  const weights = new Int32Array(length).fill(2 ** precisionBits);
+  return { first, count: new Int32Array(length).fill(1), weights, stride: 1 };
+}
+
+function filterTaps(inSize: number, outSize: number, start: number, length: number, filter: Filter): Taps {
   const scale = inSize / outSize;
   const filterScale = Math.max(scale, 1); // enlarging keeps the filter's own width
   const inverse = 1 / filterScale;
@@ -101,9 +124,8 @@ export function resize(
       throw new RangeError(`Cannot resize to ${width} x ${height}, region ${JSON.stringify(region)}.`);
     }
   }
-  const filter = filters[interpolation];
-  const columns = tapsOf(image.width, width, region.left, region.width, filter);
-  const rows = tapsOf(image.height, height, region.top, region.height, filter);
+  const columns = tapsOf(image.width, width, region.left, region.width, interpolation);
+  const rows = tapsOf(image.height, height, region.top, region.height, interpolation);
   const firstRow = rows.first[0] as number;
   const endRow = (rows.first.at(-1) as number) + (rows.count.at(-1) as number);
   const rowLength = image.width * 3;

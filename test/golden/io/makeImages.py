@@ -140,7 +140,14 @@ def save(stem, cases, blobs):
 
 save("images", listing, decoded)
 
-filters = {"box": Image.BOX, "bilinear": Image.BILINEAR, "bicubic": Image.BICUBIC, "lanczos": Image.LANCZOS}
+filters = {
+    "nearest": Image.NEAREST,
+    "box": Image.BOX,
+    "bilinear": Image.BILINEAR,
+    "hamming": Image.HAMMING,
+    "bicubic": Image.BICUBIC,
+    "lanczos": Image.LANCZOS,
+}
 sizes = [
     ((37, 29), (13, 11)),
     ((37, 29), (53, 41)),
@@ -182,6 +189,10 @@ for source, target, name in [  # large enough to meet sums beside a rounding tie
     ((500, 375), (330, 248), "bilinear"),
     ((201, 150), (332, 248), "bicubic"),
     ((500, 375), (330, 248), "lanczos"),
+    ((500, 375), (330, 248), "hamming"),
+    ((201, 150), (332, 248), "hamming"),
+    ((500, 375), (331, 249), "nearest"),
+    ((201, 150), (1000, 747), "nearest"),
 ]:
     image = Image.frombytes("RGB", source, noise(source[0] * source[1] * 3)).resize(target, filters[name])
     digest = hashlib.sha256(image.tobytes()).hexdigest()
