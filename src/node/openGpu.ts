@@ -1,4 +1,5 @@
 import { describeAdapter, openGpu, type AdapterDescription, type Gpu } from '../gpu/device.ts';
+import { paceWaits } from './paceWaits.ts';
 
 /** A device of Node's WebGPU with everything that must outlive it. */
 export interface NodeGpu {
@@ -18,6 +19,7 @@ export interface NodeGpu {
 export async function openNodeGpu({ exactTimestamps = false } = {}): Promise<NodeGpu> {
   const { create, globals } = await import('webgpu');
   Object.assign(globalThis, globals);
+  paceWaits(globals);
   // Dawn crashes when the instance is collected while a device lives, and keeps the process alive while it is reachable
   let instance: GPU | undefined = create(exactTimestamps ? ['disable-dawn-features=timestamp_quantization'] : []);
   const gpu = await openGpu(instance);

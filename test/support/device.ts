@@ -2,8 +2,10 @@ import { create, globals } from 'webgpu';
 import { afterAll, afterEach, beforeAll, beforeEach, expect } from 'vitest';
 import { BufferPool } from '../../src/gpu/buffers.ts';
 import { openGpu, type Gpu } from '../../src/gpu/device.ts';
+import { paceWaits } from '../../src/node/paceWaits.ts';
 
 Object.assign(globalThis, globals);
+paceWaits(globals);
 
 /** One device a test file; any validation or memory error in a test fails that test. */
 export function useGpu(): { readonly gpu: Gpu; readonly device: GPUDevice; readonly pool: BufferPool } {
