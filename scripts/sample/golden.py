@@ -1,8 +1,10 @@
-"""Write test/golden/sample: what PyTorch computes for the embedded sample, for the tests of the TypeScript implementation.
+"""Write what PyTorch computes for an embedded sample, for the tests of the TypeScript implementation: test/golden/sample, or
+with `--family swin` test/golden/sample-swin.
 
 The network runs in float64 on the committed float32 weights and on float32 pixels; results are rounded once when they are stored.
 The README beside the files says what each tensor is.
 """
+import argparse
 import hashlib
 import json
 import os
@@ -11,27 +13,34 @@ import numpy as np
 import torch
 
 import draw
-import model
 import preprocess
+from families import FAMILIES
 from tensors import read_safetensors, write_safetensors
 
 GRADIENT_IMAGES = 2
 DIRECTIONS = 3
-# Gradients kept whole: block index to number of images. All other layers keep their sums.
-WHOLE_BLOCKS = {0: 1, model.DEPTH // 2: 1, model.DEPTH - 1: 2}
-WHOLE_OUTPUTS = ['patch_embed', 'blocks.0.attn.qkv', 'blocks.0.attn.qk', 'blocks.0.attn.pv', 'blocks.5.mlp.fc2', 'head']
+# Gradients kept whole: number of images by the beginning of the layer's name. All other layers keep their sums.
+WHOLE_GRADIENTS = {
+    'vit': {'patch_embed': 2, 'head': 2, 'blocks.0.': 1, 'blocks.3.': 1, 'blocks.5.': 2},
+    'swin': {'patch_embed': 2, 'head': 2},
+}
+WHOLE_OUTPUTS = {
+    'vit': ['patch_embed', 'blocks.0.attn.qkv', 'blocks.0.attn.qk', 'blocks.0.attn.pv', 'blocks.5.mlp.fc2', 'head'],
+    'swin': ['layers.0.downsample.reduction', 'head'],
+}
 NOT_SEARCHED = ('.softmax', '.gelu', '.output')
 
 
-def golden_folder():
+def golden_folder(name):
     root = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..')
-    return os.path.normpath(os.path.join(root, 'test', 'golden', 'sample'))
+    return os.path.normpath(os.path.join(root, 'test', 'golden', os.path.basename(FAMILIES[name].folder)))
 
 
-def load_network():
-    network = model.VisionTransformer(len(draw.LABELS))
-    stored = read_safetensors(os.path.join(draw.sample_folder(), 'model.safetensors'))
-    network.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in stored.items()})
+def load_network(name):
+    family = FAMILIES[name]
+    network = family.network(len(draw.LABELS))
+    stored = read_safetensors(os.path.join(family.folder, 'model.safetensors'))
+    network.load_state_dict({key: torch.from_numpy(value.copy()) for key, value in stored.items()})
     return network.double().eval()
 
 
@@ -102,16 +111,15 @@ def write_logits(network, folder):
     return first, hashes
 
 
-def write_gradients(network, folder, pixels, seed):
+def write_gradients(network, name, folder, pixels, seed):
     layers = layer_gradients(network, pixels, seed)
     tensors = {'seed': float32(seed)}
-    for name in WHOLE_OUTPUTS:
-        tensors[f'out.{name}'] = float32(layers[name][0][:1])
-    for name, (_, gradient) in layers.items():
-        block = int(name.split('.')[1]) if name.startswith('blocks.') else None
-        images = GRADIENT_IMAGES if block is None else WHOLE_BLOCKS.get(block, 0)
+    for layer in WHOLE_OUTPUTS[name]:
+        tensors[f'out.{layer}'] = float32(layers[layer][0][:1])
+    for layer, (_, gradient) in layers.items():
+        images = next((count for start, count in WHOLE_GRADIENTS[name].items() if layer.startswith(start)), 0)
         if images:
-            tensors[f'grad.{name}'] = float32(gradient[:images])
+            tensors[f'grad.{layer}'] = float32(gradient[:images])
     write_safetensors(os.path.join(folder, 'gradients.safetensors'), tensors)
     return layers
 
@@ -128,11 +136,13 @@ def differences(network, pixels, seed, layers):
             predicted.append(float((gradient * along).sum()))
         norm = float(gradient.square().sum().sqrt())
         worst = max(worst, max(abs(m - p) for m, p in zip(measured, predicted)) / norm)
+        # A layer inside windows has several rows of the first dimension for each image.
+        of_image = gradient.reshape(GRADIENT_IMAGES, -1)
         rows.append({
             'name': name,
             'shape': list(output.shape),
-            'sum': gradient.flatten(1).sum(1).tolist(),
-            'sumOfSquares': gradient.flatten(1).square().sum(1).tolist(),
+            'sum': of_image.sum(1).tolist(),
+            'sumOfSquares': of_image.square().sum(1).tolist(),
             'centralDifferences': measured,
         })
     print(f'{len(rows)} layers, largest |central difference - gradient * direction| / |gradient|: {worst:.1e}')
@@ -144,15 +154,20 @@ def differences(network, pixels, seed, layers):
 if __name__ == '__main__':
     torch.set_num_threads(2)
     torch.use_deterministic_algorithms(True)
-    target = golden_folder()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--family', choices=FAMILIES, default='vit')
+    name = parser.parse_args().family
+    target = golden_folder(name)
     os.makedirs(target, exist_ok=True)
-    network = load_network()
+    network = load_network(name)
+    work = FAMILIES[name].work(len(draw.LABELS))
+    print(f'{sum(values.numel() for values in network.parameters())} parameters, {work} multiply-accumulates an image')
     (pixels, logits, labels), hashes = write_logits(network, target)
     # Rounded to float32 before use: the seed in the file is the seed that was propagated.
     onehot = torch.eye(len(draw.LABELS), dtype=torch.float64)[labels]
     seed = (logits.softmax(1) - onehot).float().double()
     pixels = torch.from_numpy(pixels).double()
-    layers = write_gradients(network, target, pixels, seed)
+    layers = write_gradients(network, name, target, pixels, seed)
     record = {'cropSha256': hashes, 'layers': differences(network, pixels, seed, layers)}
     with open(os.path.join(target, 'differences.json'), 'w', newline='\n') as file:
         json.dump(record, file, indent=1)

@@ -28,7 +28,7 @@ def activations():
         return tensor
 
     with torch.no_grad():
-        load_network()(torch.from_numpy(pixels).double(), keep)
+        load_network('vit')(torch.from_numpy(pixels).double(), keep)
     blocks = range(model.DEPTH)
     return [kept[f'blocks.{b}.attn.softmax'] for b in blocks], [kept[f'blocks.{b}.mlp.gelu'] for b in blocks]
 

@@ -34,10 +34,10 @@ class Attention(nn.Module):
 
 
 class Mlp(nn.Module):
-    def __init__(self):
+    def __init__(self, dim):
         super().__init__()
-        self.fc1 = nn.Linear(EMBED_DIM, 4 * EMBED_DIM)
-        self.fc2 = nn.Linear(4 * EMBED_DIM, EMBED_DIM)
+        self.fc1 = nn.Linear(dim, 4 * dim)
+        self.fc2 = nn.Linear(4 * dim, dim)
 
     def forward(self, x, name, tap):
         hidden = tap(f'{name}.gelu', F.gelu(tap(f'{name}.fc1', self.fc1(x))))
@@ -50,7 +50,7 @@ class Block(nn.Module):
         self.norm1 = nn.LayerNorm(EMBED_DIM, eps=1e-6)
         self.attn = Attention()
         self.norm2 = nn.LayerNorm(EMBED_DIM, eps=1e-6)
-        self.mlp = Mlp()
+        self.mlp = Mlp(EMBED_DIM)
 
     def forward(self, x, name, tap):
         x = x + self.attn(self.norm1(x), f'{name}.attn', tap)
@@ -58,9 +58,17 @@ class Block(nn.Module):
 
 
 class PatchEmbed(nn.Module):
-    def __init__(self):
+    def __init__(self, dim, patch):
         super().__init__()
-        self.proj = nn.Conv2d(3, EMBED_DIM, PATCH_SIZE, PATCH_SIZE)
+        self.proj = nn.Conv2d(3, dim, patch, patch)
+
+
+def initialise_linear(network):
+    for module in network.modules():
+        if isinstance(module, nn.Linear):
+            nn.init.trunc_normal_(module.weight, std=0.02)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
 
 
 def sine_positions(side):
@@ -78,17 +86,14 @@ class VisionTransformer(nn.Module):
         patches = (IMAGE_SIZE // PATCH_SIZE) ** 2
         self.cls_token = nn.Parameter(torch.zeros(1, 1, EMBED_DIM))
         self.pos_embed = nn.Parameter(torch.zeros(1, patches + 1, EMBED_DIM))
-        self.patch_embed = PatchEmbed()
+        self.patch_embed = PatchEmbed(EMBED_DIM, PATCH_SIZE)
         self.blocks = nn.ModuleList(Block() for _ in range(DEPTH))
         self.norm = nn.LayerNorm(EMBED_DIM, eps=1e-6)
         self.head = nn.Linear(EMBED_DIM, num_classes)
         nn.init.trunc_normal_(self.cls_token, std=0.02)
         with torch.no_grad():
             self.pos_embed.copy_(sine_positions(IMAGE_SIZE // PATCH_SIZE))
-        for module in self.modules():
-            if isinstance(module, nn.Linear):
-                nn.init.trunc_normal_(module.weight, std=0.02)
-                nn.init.zeros_(module.bias)
+        initialise_linear(self)
 
     def forward(self, pixels, tap=untouched):
         """Normalised pixels [images, 3, 64, 64] to logits [images, classes]."""

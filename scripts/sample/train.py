@@ -1,7 +1,8 @@
-"""Train the embedded sample from nothing and write models/sample/{config.json,model.safetensors}.
+"""Train an embedded sample from nothing and write config.json and model.safetensors: `--family vit` to models/sample,
+`--family swin` to models/sample-swin.
 
-Deterministic: fixed seeds, deterministic kernels, WORKERS processes of one thread each. The training images are drawn first and
-kept in memory.
+Deterministic: fixed seeds, deterministic kernels, a fixed number of processes of one thread each. The training images are drawn
+first and kept in memory.
 """
 import argparse
 import json
@@ -15,21 +16,21 @@ import torch
 from torch.nn import functional as F
 
 import draw
-import model
 import preprocess
+from families import FAMILIES, config
 from tensors import write_safetensors
 
-WORKERS = 3
 TRAIN_IMAGES = 32768
 BATCH = 96
 EPOCHS = 20
 LEARNING_RATE = 1e-3
 WEIGHT_DECAY = 0.05
 COVERAGE_WEIGHT = 2.0
-LAST_BLOCK = f'blocks.{model.DEPTH - 1}.output'
+PATCHES = 64
 PATCH_OUTPUTS = 16 + len(draw.LABELS)
 WARMUP = 0.06
 SEED = 7
+NOT_DECAYED = ('cls_token', 'pos_embed', 'relative_position_bias_table')
 
 
 def training_image(index):
@@ -38,12 +39,12 @@ def training_image(index):
     return np.dstack(layers), label
 
 
-def training_set(cache):
+def training_set(cache, workers):
     """uint8 images [TRAIN_IMAGES, 71, 71, 4], the fourth channel being the coverage of the subject, and their labels."""
     if cache and os.path.exists(cache):
         stored = np.load(cache)
         return stored['images'], stored['labels']
-    with multiprocessing.Pool(WORKERS) as pool:
+    with multiprocessing.Pool(workers) as pool:
         images, labels = zip(*pool.imap(training_image, range(TRAIN_IMAGES), chunksize=256))
     images, labels = np.stack(images), np.array(labels)
     if cache:
@@ -68,7 +69,7 @@ def augmented(images, random):
     shift = random.uniform(-15, 15, (len(images), 1, 1, 3)).astype(np.float32)
     pixels = preprocess.normalised(np.clip(crops[..., :3] * gain + shift, 0, 255))
     squares = crops[..., 3].reshape(-1, 8, 4, 2, 8, 4, 2).mean((3, 6)) / 255
-    return torch.from_numpy(pixels), torch.from_numpy(squares.transpose(0, 1, 3, 2, 4).reshape(-1, 64, 16))
+    return torch.from_numpy(pixels), torch.from_numpy(squares.transpose(0, 1, 3, 2, 4).reshape(-1, PATCHES, 16))
 
 
 def learning_rate(progress):
@@ -82,7 +83,7 @@ def parameter_groups(*modules):
     decayed, free = [], []
     for module in modules:
         for name, parameter in module.named_parameters():
-            plain = parameter.ndim == 1 or name in ('cls_token', 'pos_embed')
+            plain = parameter.ndim == 1 or name.endswith(NOT_DECAYED)
             (free if plain else decayed).append(parameter)
     return [{'params': decayed, 'weight_decay': WEIGHT_DECAY}, {'params': free, 'weight_decay': 0.0}]
 
@@ -91,38 +92,6 @@ def accuracy(network, pixels, labels):
     with torch.no_grad():
         logits = torch.cat([network(part) for part in torch.from_numpy(pixels).split(64)])
     return float((logits.argmax(1).numpy() == labels).mean())
-
-
-def config():
-    classes = len(draw.LABELS)
-    return {
-        'architecture': 'deit_tiny_patch16_224',
-        'num_classes': classes,
-        'num_features': model.EMBED_DIM,
-        'global_pool': 'token',
-        'model_args': {
-            'patch_size': model.PATCH_SIZE,
-            'embed_dim': model.EMBED_DIM,
-            'depth': model.DEPTH,
-            'num_heads': model.NUM_HEADS,
-            'img_size': model.IMAGE_SIZE,
-        },
-        'pretrained_cfg': {
-            'input_size': [3, model.IMAGE_SIZE, model.IMAGE_SIZE],
-            'fixed_input_size': True,
-            'interpolation': 'bicubic',
-            'crop_pct': preprocess.CROP_PCT,
-            'crop_mode': 'center',
-            'mean': list(preprocess.MEAN),
-            'std': list(preprocess.STD),
-            'num_classes': classes,
-            'pool_size': None,
-            'first_conv': 'patch_embed.proj',
-            'classifier': 'head',
-            'label_names': draw.LABELS,
-            'license': 'apache-2.0',
-        },
-    }
 
 
 def patch_loss(outputs, coverage, labels):
@@ -141,17 +110,17 @@ def flat(tensors):
     return torch.cat([tensor.detach().reshape(-1) for tensor in tensors])
 
 
-def train_worker(rank, images, labels, exchange, barrier, results):
-    """One of WORKERS equal replicas. Each takes its slice of every batch; the gradients are averaged in the order of the ranks,
-    so that every replica makes the same step and the outcome does not depend on timing."""
+def train_worker(rank, family, images, labels, exchange, barrier, results):
+    """One of family.workers equal replicas. Each takes its slice of every batch; the gradients are averaged in the order of the
+    ranks, so that every replica makes the same step and the outcome does not depend on timing."""
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
     torch.set_flush_denormal(True)
     torch.manual_seed(SEED)
     start = time.time()
     eval_pixels, eval_labels = preprocess.load_folder(os.path.join(draw.sample_folder(), 'eval'))
-    network = model.VisionTransformer(len(draw.LABELS))
-    patch_head = torch.nn.Linear(model.EMBED_DIM, PATCH_OUTPUTS)
+    network = family.network(len(draw.LABELS))
+    patch_head = torch.nn.Linear(family.dense_width, PATCH_OUTPUTS)
     tokens = {}
 
     def kept(name, tensor):
@@ -160,7 +129,7 @@ def train_worker(rank, images, labels, exchange, barrier, results):
 
     parameters = list(network.parameters()) + list(patch_head.parameters())
     optimizer = torch.optim.AdamW(parameter_groups(network, patch_head), lr=LEARNING_RATE, betas=(0.9, 0.98))
-    share = BATCH // WORKERS
+    share = BATCH // family.workers
     order_random = np.random.RandomState(SEED)
     random = np.random.RandomState([SEED, rank])
     steps, step = EPOCHS * (len(images) // BATCH), 0
@@ -173,7 +142,7 @@ def train_worker(rank, images, labels, exchange, barrier, results):
             target = torch.from_numpy(labels[chosen])
             logits = network(pixels, kept)
             class_loss = F.cross_entropy(logits, target)
-            dense_loss = patch_loss(patch_head(tokens[LAST_BLOCK][:, 1:]), coverage, target)
+            dense_loss = patch_loss(patch_head(tokens[family.dense][:, -PATCHES:]), coverage, target)
             loss = class_loss + (1 - step / steps) * dense_loss
             optimizer.zero_grad()
             loss.backward()
@@ -202,24 +171,24 @@ def train_worker(rank, images, labels, exchange, barrier, results):
             results.put({name: value.numpy() for name, value in network.state_dict().items()})
 
 
-def train(cache, out):
+def train(name, cache, out):
     """Write model.safetensors into `out` after every epoch."""
     # Read by the C library when a replica starts: keep freed memory, or page faults take most of the time.
     os.environ.update(MALLOC_MMAP_MAX_='0', MALLOC_TRIM_THRESHOLD_='100000000000', MALLOC_TOP_PAD_='268435456')
     os.environ.update(OMP_NUM_THREADS='1', OPENBLAS_NUM_THREADS='1')
-    start = time.time()
-    images, labels = training_set(cache)
+    family, start = FAMILIES[name], time.time()
+    images, labels = training_set(cache, family.workers)
     print(f'{len(images)} training images after {time.time() - start:.0f} s', flush=True)
     images = torch.from_numpy(images).share_memory_()
     labels = torch.from_numpy(labels).share_memory_()
-    size = sum(parameter.numel() for parameter in model.VisionTransformer(len(draw.LABELS)).parameters())
-    size += PATCH_OUTPUTS * (model.EMBED_DIM + 1)
-    exchange = torch.zeros(2, WORKERS, size).share_memory_()
+    size = sum(parameter.numel() for parameter in family.network(len(draw.LABELS)).parameters())
+    size += PATCH_OUTPUTS * (family.dense_width + 1)
+    exchange = torch.zeros(2, family.workers, size).share_memory_()
     context = torch.multiprocessing.get_context('spawn')
-    barrier, results = context.Barrier(WORKERS), context.SimpleQueue()
+    barrier, results = context.Barrier(family.workers), context.SimpleQueue()
     workers = [
-        context.Process(target=start_worker, args=(rank, images, labels, exchange, barrier, results))
-        for rank in range(WORKERS)
+        context.Process(target=start_worker, args=(rank, name, images, labels, exchange, barrier, results))
+        for rank in range(family.workers)
     ]
     for worker in workers:
         worker.start()
@@ -229,16 +198,20 @@ def train(cache, out):
         worker.join()
 
 
-def start_worker(rank, images, labels, exchange, barrier, results):
-    train_worker(rank, images.numpy(), labels.numpy(), exchange, barrier, results)
+def start_worker(rank, name, images, labels, exchange, barrier, results):
+    train_worker(rank, FAMILIES[name], images.numpy(), labels.numpy(), exchange, barrier, results)
 
 
 if __name__ == '__main__':
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--family', choices=FAMILIES, default='vit')
     parser.add_argument('--cache', help='an .npz file that keeps the drawn training images between runs')
-    parser.add_argument('--out', default=draw.sample_folder(), help='the folder to write, default models/sample')
+    parser.add_argument('--out', help='the folder to write, default models/sample or models/sample-swin')
     arguments = parser.parse_args()
-    with open(os.path.join(arguments.out, 'config.json'), 'w', newline='\n') as file:
-        json.dump(config(), file, indent=2)
+    family = FAMILIES[arguments.family]
+    out = arguments.out or family.folder
+    os.makedirs(out, exist_ok=True)
+    with open(os.path.join(out, 'config.json'), 'w', newline='\n') as file:
+        json.dump(config(family), file, indent=2)
         file.write('\n')
-    train(arguments.cache, arguments.out)
+    train(arguments.family, arguments.cache, out)
