@@ -1,3 +1,4 @@
+import { modelSizes } from '../../src/model/config.ts';
 import type { LayerNormOperation, Unit } from '../../src/model/graph.ts';
 import type { Model, Parameter } from '../../src/model/load.ts';
 
@@ -22,7 +23,7 @@ const LIT_SHARE = 0.005;
  * at 0. The float network around them stays what it was.
  */
 export function plantOutliers(model: Model, normed: NormedTokens, { unit, fc1, residual }: PlantedOutliers): Model {
-  const { embedDim: features, hiddenDim } = model.config;
+  const { embedDim: features, hiddenDim } = modelSizes(model.config);
   const direction = mostUnusual(normed, features);
   const responses = Array.from({ length: normed.length / features }, (_, token) =>
     dot(normed, token * features, direction),

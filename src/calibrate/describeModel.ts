@@ -1,3 +1,4 @@
+import { modelSizes, type ModelSizes } from '../model/config.ts';
 import type { SearchedOperation } from '../model/graph.ts';
 import type { Model } from '../model/load.ts';
 import { multiplyAccumulates, productGeometry } from '../quantize/geometry.ts';
@@ -32,15 +33,7 @@ export interface LayerDescription {
   readonly b: OperandDescription;
 }
 
-export interface ModelDescription {
-  readonly architecture: string;
-  readonly imageSize: number;
-  readonly patchSize: number;
-  readonly embedDim: number;
-  readonly depth: number;
-  readonly heads: number;
-  readonly hiddenDim: number;
-  readonly numClasses: number;
+export interface ModelDescription extends ModelSizes {
   readonly weightsSha256: string;
   readonly parameters: number;
   /** Of all parameters as f32. */
@@ -52,7 +45,6 @@ export interface ModelDescription {
 
 /** What a model consists of, and how `options` would have its products quantized. Scales are found by calibration only. */
 export function describeModel(model: Model, options: CalibrationOptions): ModelDescription {
-  const { architecture, imageSize, patchSize, embedDim, depth, heads, hiddenDim, numClasses } = model.config;
   const layers = model.network.units.flatMap((unit) =>
     unit.operations.flatMap((operation): LayerDescription[] => {
       if (operation.kind !== 'linear' && operation.kind !== 'matmul') return [];
@@ -78,7 +70,7 @@ export function describeModel(model: Model, options: CalibrationOptions): ModelD
   );
   const parameters = [...model.parameters.values()].reduce((sum, { values }) => sum + values.length, 0);
   return {
-    ...{ architecture, imageSize, patchSize, embedDim, depth, heads, hiddenDim, numClasses },
+    ...modelSizes(model.config),
     weightsSha256: model.weightsSha256,
     parameters,
     floatBytes: 4 * parameters,

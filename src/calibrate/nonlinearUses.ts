@@ -32,10 +32,10 @@ export function nonlinearUses({ units }: Network): NonlinearUse[] {
   );
 }
 
-/** The tensor that `tensor` is a row of, or itself: integers are not copied to pick a row. */
+/** The tensor that `tensor` has its rows of, or itself: rows keep the range of the whole. */
 export function wholeTensor(unit: Unit, tensor: string): string {
-  const selection = unit.operations.find(({ kind, output }) => kind === 'selectRow' && output === tensor);
-  return selection?.kind === 'selectRow' ? wholeTensor(unit, selection.input) : tensor;
+  const selection = unit.operations.find(({ kind, output }) => kind === 'gatherRows' && output === tensor);
+  return selection?.kind === 'gatherRows' ? wholeTensor(unit, selection.input) : tensor;
 }
 
 /** Whether integer inference has codes for this operation: most after softmax and GELU, one scale after LayerNorm. */

@@ -66,11 +66,18 @@ function addStep(draft: ProgramDraft, weights: QuantizedWeights, { unit, operati
       return addGelu(draft, unit, operation);
     case 'tokens':
       return addTokens(draft, weights, unit, operation);
-    case 'selectRow': {
-      const tensor = draft.flow.name(unit, operation.input);
-      draft.selected.set(draft.flow.name(unit, operation.output), { tensor, row: operation.row });
+    case 'gatherRows': {
+      const [row] = operation.indices;
+      const output = draft.flow.name(unit, operation.output);
+      if (row === undefined || operation.indices.length > 1 || row < 0) {
+        throw new ExportError(`${output}: integer inference picks single rows only`);
+      }
+      draft.selected.set(output, { tensor: draft.flow.name(unit, operation.input), row });
       return;
     }
+    case 'attentionBias':
+    case 'meanRows':
+      throw new ExportError(`${unit.name}.${operation.output}: ${operation.kind} has no integer form`);
     case 'add': {
       const output = draft.flow.name(unit, operation.output);
       if (draft.fused.has(output)) return;

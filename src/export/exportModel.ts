@@ -1,8 +1,9 @@
 import type { Recipe } from '../calibrate/recipe.ts';
 import type { IntegerModel } from '../format/model.ts';
 import { sha256 } from '../io/sha256.ts';
-import { parseConfig } from '../model/config.ts';
-import { buildVit } from '../model/vit.ts';
+import { modelSizes } from '../model/config.ts';
+import { parseConfig } from '../model/parseConfig.ts';
+import { buildNetwork } from '../model/network.ts';
 import { buildProgram } from './buildProgram.ts';
 import type { NonlinearChoice } from './nonlinear.ts';
 import { QuantizedWeights } from './weights.ts';
@@ -30,19 +31,17 @@ export interface ExportInput {
 export async function exportModel(input: ExportInput): Promise<IntegerModel> {
   const { recipe, weights, weightsFile } = input;
   const { config } = parseConfig(JSON.stringify(recipe.model.config), `${weightsFile}: the recipe's model.config`);
-  const { imageSize, patchSize, embedDim, depth, heads, hiddenDim, numClasses, preprocessing } = config;
+  const { architecture: name, ...sizes } = modelSizes(config);
   const parts = buildProgram(
-    buildVit(config),
-    { height: imageSize, width: imageSize, patchSize },
+    buildNetwork(config),
+    { height: config.imageSize, width: config.imageSize, patchSize: config.patchSize },
     recipe,
     new QuantizedWeights(weights, weightsFile),
     input.nonlinear ?? {},
   );
   return {
-    architecture: {
-      ...{ name: config.architecture, imageSize, patchSize, embedDim, depth, heads, hiddenDim, numClasses },
-    },
-    preprocessing,
+    architecture: { name, ...sizes },
+    preprocessing: config.preprocessing,
     labels: config.labels ?? null,
     provenance: {
       weightsSha256: recipe.model.weightsSha256,

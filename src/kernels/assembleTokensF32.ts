@@ -32,7 +32,8 @@ export async function assembleTokensF32(
   shape: AssembleTokensF32Shape,
 ): Promise<Dispatch> {
   const { images, rows, prefixRows, features } = shape;
-  requireSizes({ images, rows, prefixRows, features });
+  requireSizes({ images, rows, features });
+  if (prefixRows < 0) throw new RangeError(`prefixRows is ${prefixRows}, must not be negative`);
   const grid = gridFor(
     device,
     images * (prefixRows + rows) * features,

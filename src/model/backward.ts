@@ -2,6 +2,7 @@ import type { BufferScope } from '../gpu/buffers.ts';
 import type { Dispatch } from '../gpu/kernel.ts';
 import { addF32 } from '../kernels/addF32.ts';
 import { copyRowsF32 } from '../kernels/copyRowsF32.ts';
+import { gatherWords } from '../kernels/gatherWords.ts';
 import { geluBackwardF32 } from '../kernels/geluBackwardF32.ts';
 import { layerNormBackwardF32 } from '../kernels/layerNormBackwardF32.ts';
 import { denseMatrix, matmulF32, transposed, type StridedMatrix } from '../kernels/matmulF32.ts';
@@ -10,7 +11,7 @@ import type { ExecutionContext, Tensors } from './context.ts';
 import { outputOf } from './forward.ts';
 import { GradientStore } from './gradientStore.ts';
 import type { LinearOperation, MatmulOperation, Operation, Unit } from './graph.ts';
-import { stridedMatrix, tensorOf } from './tensors.ts';
+import { elementsOf, meanWeights, stridedMatrix, tensorOf } from './tensors.ts';
 
 /**
  * Back-propagates through `unit`: the gradient of every tensor of the unit, its input included (unless it is pixels).
@@ -80,10 +81,7 @@ async function propagate(step: Step, operation: Operation): Promise<void> {
     case 'add':
       for (const input of [operation.a, operation.b]) {
         if (operation.scale === 1) await gradients.share(input, dy);
-        else {
-          const shape = { count: images * operation.count, scale: operation.scale / 2 }; // (dy + dy) / 2 is exact
-          await gradients.add(input, (dx) => addF32(device, { a: dy, b: dy, y: dx }, shape));
-        }
+        else await scaled(step, input, operation.scale);
       }
       return;
     case 'tokens': {
@@ -102,25 +100,46 @@ async function propagate(step: Step, operation: Operation): Promise<void> {
       };
       return gradients.add(operation.input, (dx) => copyRowsF32(device, { source: dy, destination: dx }, shape));
     }
-    case 'selectRow': {
-      const { row, rows, features } = operation;
-      const shape = {
-        images,
-        rows: 1,
-        columns: features,
-        sourceOffset: 0,
-        sourceOuter: features,
-        sourceRow: features,
-        targetOffset: row * features,
-        targetOuter: rows * features,
-        targetRow: features,
-      };
-      const view = { offset: row * features, headStride: 0, rowStride: features, columnStride: 1 };
-      return gradients.addView({ tensor: operation.input, ...view }, 1, 1, features, (dx) =>
-        copyRowsF32(device, { source: dy, destination: dx }, shape),
+    case 'gatherRows': {
+      const { indices, rows, features: words } = operation;
+      const inverse = parameters.constant(operation, () => inverseRows(indices, rows));
+      const shape = { images, sourceRows: indices.length, rows, words };
+      return gradients.add(operation.input, (dx) =>
+        gatherWords(device, { source: dy, indices: inverse, y: dx }, shape),
+      );
+    }
+    case 'attentionBias':
+      return scaled(step, operation.input, operation.scale);
+    case 'meanRows': {
+      const { rows, features: columns } = operation;
+      const weights = meanWeights(parameters, operation);
+      const a = { ...transposed(denseMatrix(1, rows)), outerStride: 0 };
+      const views = { a, b: denseMatrix(1, columns), c: denseMatrix(rows, columns) };
+      return gradients.add(operation.input, (dx) =>
+        matmulF32(
+          device,
+          { a: weights, b: dy, bias: null, c: dx },
+          { rows, columns, depth: 1, heads: 1, images, ...views },
+        ),
       );
     }
   }
+}
+
+/** A contribution of `scale` times the output's gradient. */
+function scaled({ context, unit, images, gradients, dy }: Step, input: string, scale: number): Promise<void> {
+  const shape = { count: images * elementsOf(unit, input), scale: scale / 2 }; // (dy + dy) / 2 is exact
+  return gradients.add(input, (dx) => addF32(context.device, { a: dy, b: dy, y: dx }, shape));
+}
+
+/** Which row of the output each row of the input went to, -1 for none. */
+function inverseRows(indices: ArrayLike<number>, rows: number): Int32Array {
+  const inverse = new Int32Array(rows).fill(-1);
+  for (let i = 0; i < indices.length; i++) {
+    const row = indices[i] as number;
+    if (row >= 0) inverse[row] = i;
+  }
+  return inverse;
 }
 
 /** dX = dY * W; W `[outFeatures, inFeatures]` is the right operand as it lies. */
@@ -153,20 +172,20 @@ interface Operand {
 
 /** dA = dC * B^T and dB = A^T * dC per head, each written where A and B lie inside their tensors. */
 async function matmulBackward({ context, unit, tensors, images, gradients, dy }: Step, operation: MatmulOperation) {
-  const { rows, columns, depth, heads } = operation;
+  const { rows, columns, depth, heads, windows } = operation;
   const operand = (view: MatmulOperation['a'], buffer: GPUBuffer): Operand => ({
     buffer,
-    matrix: stridedMatrix(unit, view),
+    matrix: stridedMatrix(unit, view, windows),
   });
   const a = operand(operation.a, tensorOf(tensors, operation.a.tensor));
   const b = operand(operation.b, tensorOf(tensors, operation.b.tensor));
   const dc = operand(operation.output, dy);
   const product = (left: Operand, right: Operand, result: Operand, size: [number, number, number]) =>
-    strided(context.device, left, right, result, size, heads, images);
-  await gradients.addView(operation.a, heads, rows, depth, (da) =>
+    strided(context.device, left, right, result, size, heads, images * windows);
+  await gradients.addView(operation.a, windows, heads, rows, depth, (da) =>
     product(dc, flipped(b), operand(operation.a, da), [rows, depth, columns]),
   );
-  await gradients.addView(operation.b, heads, depth, columns, (db) =>
+  await gradients.addView(operation.b, windows, heads, depth, columns, (db) =>
     product(flipped(a), dc, operand(operation.b, db), [depth, columns, rows]),
   );
 }

@@ -1,23 +1,13 @@
-import { FormatError } from '../io/errors.ts';
-import { timmResizeSize, type Preprocessing } from '../io/preprocess.ts';
-import { JsonFields } from './jsonFields.ts';
+import type { Preprocessing } from '../io/preprocess.ts';
 
-/** Sizes of a ViT or DeiT and the preprocessing its weights were trained with. */
-export interface VitConfig {
+/** What every architecture has. */
+interface CommonConfig {
   /** timm's name, a tag after a dot included. */
   readonly architecture: string;
   /** Height and width of the input in pixels. */
   readonly imageSize: number;
   readonly patchSize: number;
-  readonly embedDim: number;
-  readonly depth: number;
-  readonly heads: number;
-  /** Features between fc1 and fc2. */
-  readonly hiddenDim: number;
   readonly numClasses: number;
-  /** Tokens before the patches: 1 (class) or 2 (class, distillation). */
-  readonly prefixTokens: number;
-  readonly distilled: boolean;
   readonly qkvBias: boolean;
   readonly layerNormEpsilon: number;
   readonly preprocessing: Preprocessing;
@@ -25,121 +15,71 @@ export interface VitConfig {
   readonly labels?: readonly string[];
 }
 
-const widths: Readonly<Record<string, { embedDim: number; depth: number; heads: number }>> = {
-  tiny: { embedDim: 192, depth: 12, heads: 3 },
-  small: { embedDim: 384, depth: 12, heads: 6 },
-  base: { embedDim: 768, depth: 12, heads: 12 },
-};
-
-const architecturePattern = /^(?:vit|deit)_(tiny|small|base)(_distilled)?_patch(8|16|32)_(?:224|384)(?:_in21k)?$/;
-
-/** Arguments of timm's constructor that change nothing at inference. */
-const trainingArguments = new Set(['drop_rate', 'attn_drop_rate', 'drop_path_rate', 'pos_drop_rate', 'weight_init']);
-
-/**
- * Reads a timm `config.json`: architecture by name, sizes overridden by `model_args`, preprocessing from `pretrained_cfg`.
- *
- * @throws FormatError naming `file`, the field and the value seen
- */
-export function parseConfig(json: string, file: string): { config: VitConfig; rawConfig: unknown } {
-  let rawConfig: unknown;
-  try {
-    rawConfig = JSON.parse(json);
-  } catch (cause) {
-    throw new FormatError(`${file} is not JSON: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
-  }
-  const top = new JsonFields(rawConfig, file, '');
-  return { config: readConfig(top), rawConfig };
+/** Sizes of a ViT or DeiT and the preprocessing its weights were trained with. */
+export interface VitConfig extends CommonConfig {
+  readonly family: 'vit';
+  readonly embedDim: number;
+  readonly depth: number;
+  readonly heads: number;
+  /** Features between fc1 and fc2. */
+  readonly hiddenDim: number;
+  /** Tokens before the patches: class, distillation and register tokens, in this order. */
+  readonly prefixTokens: number;
+  readonly classToken: boolean;
+  /** A second token with a head of its own; the logits are averaged. */
+  readonly distilled: boolean;
+  readonly registerTokens: number;
+  /** Whether the position embedding has rows for the prefix tokens. */
+  readonly embedPrefix: boolean;
+  /** What the head reads: the class token, or the mean of the patches. */
+  readonly globalPool: 'token' | 'avg';
+  /** The last norm comes after the pooling, and is called `fc_norm`. */
+  readonly fcNorm: boolean;
+  /** Queries and keys of every head are normalised. */
+  readonly qkNorm: boolean;
+  /** Attention and MLP are scaled by learned factors a feature. */
+  readonly layerScale: boolean;
 }
 
-function readConfig(top: JsonFields): VitConfig {
-  const architecture = top.text('architecture');
-  const match = architecturePattern.exec(architecture.split('.')[0] as string);
-  const distilled = match?.[2] !== undefined;
-  if (!match || (distilled && !architecture.startsWith('deit'))) {
-    throw top.wrong(
-      'architecture',
-      'vit_ or deit_ tiny, small or base with patch8, patch16 or patch32, deit also _distilled',
-    );
-  }
-  if (top.has('global_pool') && top.text('global_pool') !== 'token') throw top.wrong('global_pool', '"token"');
-  const width = widths[match[1] as string] as { embedDim: number; depth: number; heads: number };
-  const args = top.has('model_args') ? top.object('model_args') : new JsonFields({}, top.file, 'model_args.');
-  args.allow(
-    ['patch_size', 'embed_dim', 'depth', 'num_heads', 'img_size', 'mlp_ratio', 'qkv_bias', 'num_classes'],
-    trainingArguments,
-  );
-  const pretrained = top.has('pretrained_cfg') ? top.object('pretrained_cfg') : top;
-  const imageSize = readImageSize(args, pretrained);
-  const patchSize = args.count('patch_size', Number(match[3]));
-  if (imageSize % patchSize !== 0) {
-    throw new FormatError(`${top.file}: patch size ${patchSize} does not divide the image size ${imageSize}`);
-  }
-  const embedDim = args.count('embed_dim', width.embedDim);
-  const heads = args.count('num_heads', width.heads);
-  if (embedDim % heads !== 0) {
-    throw new FormatError(`${top.file}: ${heads} heads do not divide the embedding of ${embedDim} features`);
-  }
-  const hiddenDim = Math.trunc(embedDim * (args.has('mlp_ratio') ? args.number('mlp_ratio') : 4));
-  if (hiddenDim < 1) throw args.wrong('mlp_ratio', 'a positive number');
-  const numClasses = args.count('num_classes', top.count('num_classes', pretrained.count('num_classes', 1000)));
-  const labels = readLabels([top, pretrained], numClasses);
+/** Sizes of a Swin Transformer (version 1) and the preprocessing its weights were trained with. */
+export interface SwinConfig extends CommonConfig {
+  readonly family: 'swin';
+  /** Features of the first stage; each next one has twice as many. */
+  readonly embedDim: number;
+  /** Blocks of each stage. */
+  readonly depths: readonly number[];
+  /** Of the blocks of each stage. */
+  readonly heads: readonly number[];
+  /** Side of a window in tokens; a stage that is no larger is one window. */
+  readonly windowSize: number;
+  /** Features between fc1 and fc2 over those of the stage. */
+  readonly hiddenRatio: number;
+  readonly patchNorm: boolean;
+  /** A position embedding is added to the patches. */
+  readonly absolutePosition: boolean;
+}
+
+export type ModelConfig = VitConfig | SwinConfig;
+
+/** The sizes that a model is described by; those of a Swin are the sum of its depths and the features of its first stage. */
+export interface ModelSizes {
+  readonly architecture: string;
+  readonly imageSize: number;
+  readonly patchSize: number;
+  readonly embedDim: number;
+  readonly depth: number;
+  readonly heads: number;
+  readonly hiddenDim: number;
+  readonly numClasses: number;
+}
+
+export function modelSizes(config: ModelConfig): ModelSizes {
+  const { architecture, imageSize, patchSize, embedDim, numClasses } = config;
+  const swin = config.family === 'swin';
   return {
-    architecture,
-    imageSize,
-    patchSize,
-    embedDim,
-    depth: args.count('depth', width.depth, 1000),
-    heads,
-    hiddenDim,
-    numClasses,
-    prefixTokens: distilled ? 2 : 1,
-    distilled,
-    qkvBias: args.has('qkv_bias') ? args.flag('qkv_bias') : true,
-    layerNormEpsilon: 1e-6,
-    preprocessing: readPreprocessing(pretrained, imageSize),
-    ...(labels ? { labels } : {}),
+    ...{ architecture, imageSize, patchSize, embedDim, numClasses },
+    depth: swin ? config.depths.reduce((sum, depth) => sum + depth, 0) : config.depth,
+    heads: swin ? (config.heads[0] as number) : config.heads,
+    hiddenDim: swin ? Math.trunc(embedDim * config.hiddenRatio) : config.hiddenDim,
   };
-}
-
-function readImageSize(args: JsonFields, pretrained: JsonFields): number {
-  const [channels, height, width] = pretrained.numbers('input_size', 3) as [number, number, number];
-  const imageSize = args.count('img_size', height);
-  if (channels !== 3 || height !== width || height !== imageSize) {
-    throw pretrained.wrong('input_size', `[3, ${imageSize}, ${imageSize}], square and as model_args.img_size`);
-  }
-  return imageSize;
-}
-
-function readPreprocessing(fields: JsonFields, imageSize: number): Preprocessing {
-  const interpolation = fields.text('interpolation');
-  if (interpolation !== 'bicubic' && interpolation !== 'bilinear') {
-    throw fields.wrong('interpolation', '"bicubic" or "bilinear"');
-  }
-  if (fields.has('crop_mode') && fields.text('crop_mode') !== 'center') throw fields.wrong('crop_mode', '"center"');
-  const cropPct = fields.number('crop_pct');
-  if (!(cropPct > 0 && cropPct <= 1)) throw fields.wrong('crop_pct', 'a number in (0, 1]');
-  const std = fields.numbers('std', 3);
-  if (!std.every((s) => s > 0)) throw fields.wrong('std', 'three positive numbers');
-  return {
-    width: imageSize,
-    height: imageSize,
-    resizeShortestEdge: timmResizeSize(imageSize, cropPct),
-    interpolation,
-    cropRounding: 'half-even',
-    rescale: 1 / 255,
-    mean: fields.numbers('mean', 3) as [number, number, number],
-    std: std as [number, number, number],
-  };
-}
-
-/** timm writes them at the top, and keeps them in `pretrained_cfg` of a model that is loaded. */
-function readLabels(places: readonly JsonFields[], numClasses: number): readonly string[] | undefined {
-  const fields = places.find((place) => place.has('label_names'));
-  if (!fields) return undefined;
-  const labels = fields.value('label_names');
-  if (!Array.isArray(labels) || labels.length !== numClasses || !labels.every((l) => typeof l === 'string')) {
-    throw fields.wrong('label_names', `${numClasses} names`);
-  }
-  return labels;
 }

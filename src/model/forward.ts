@@ -2,14 +2,15 @@ import type { BufferScope } from '../gpu/buffers.ts';
 import { submit, type Dispatch } from '../gpu/kernel.ts';
 import { addF32 } from '../kernels/addF32.ts';
 import { assembleTokensF32 } from '../kernels/assembleTokensF32.ts';
-import { copyRowsF32 } from '../kernels/copyRowsF32.ts';
+import { attentionBiasF32 } from '../kernels/attentionBiasF32.ts';
+import { gatherWords } from '../kernels/gatherWords.ts';
 import { geluF32 } from '../kernels/geluF32.ts';
 import { layerNormF32 } from '../kernels/layerNormF32.ts';
 import { denseMatrix, matmulF32, transposed } from '../kernels/matmulF32.ts';
 import { softmaxF32 } from '../kernels/softmaxF32.ts';
 import type { ExecutionContext, SearchedExecutor, Tensors } from './context.ts';
 import { isSearched, type LinearOperation, type MatmulOperation, type Operation, type Unit } from './graph.ts';
-import { elementsOf, stridedMatrix, tensorOf } from './tensors.ts';
+import { elementsOf, meanWeights, stridedMatrix, tensorOf } from './tensors.ts';
 
 /**
  * Computes every tensor of `unit` for a chunk of `images` images.
@@ -102,15 +103,15 @@ function floatMatmul(
   images: number,
   output: GPUBuffer,
 ): Promise<Dispatch> {
-  const { rows, columns, depth, heads } = operation;
+  const { rows, columns, depth, heads, windows } = operation;
   const buffers = {
     a: tensorOf(tensors, operation.a.tensor),
     b: tensorOf(tensors, operation.b.tensor),
     bias: null,
     c: output,
   };
-  const [a, b, c] = [operation.a, operation.b, operation.output].map((view) => stridedMatrix(unit, view));
-  return matmulF32(device, buffers, { rows, columns, depth, heads, images, a: a!, b: b!, c: c! });
+  const [a, b, c] = [operation.a, operation.b, operation.output].map((view) => stridedMatrix(unit, view, windows));
+  return matmulF32(device, buffers, { rows, columns, depth, heads, images: images * windows, a: a!, b: b!, c: c! });
 }
 
 function unsearched(
@@ -139,29 +140,40 @@ function unsearched(
       return addF32(device, { a, b, y }, { count: images * operation.count, scale: operation.scale });
     }
     case 'tokens': {
+      const { rows, features } = operation;
+      const prefixRows = operation.prefix.length;
+      const position = parameters.get(operation.position);
+      const prefix = prefixRows > 0 ? parameters.joined(operation.prefix) : position; // no row of it is read
+      const buffers = { x: tensorOf(tensors, operation.input), prefix, position, y };
+      return assembleTokensF32(device, buffers, { images, rows, prefixRows, features });
+    }
+    case 'gatherRows': {
+      const { indices, rows: sourceRows, features: words } = operation;
+      const buffers = { source: tensorOf(tensors, operation.input), indices: parameters.indices(indices), y };
+      return gatherWords(device, buffers, { images, sourceRows, rows: indices.length, words });
+    }
+    case 'attentionBias': {
+      const { scale, heads, tokens, windows, index, mask } = operation;
       const buffers = {
         x: tensorOf(tensors, operation.input),
-        prefix: parameters.joined(operation.prefix),
-        position: parameters.get(operation.position),
+        table: parameters.get(operation.table),
+        pairs: parameters.indices(index),
+        regions: mask && parameters.indices(mask),
         y,
       };
-      const { rows, features } = operation;
-      return assembleTokensF32(device, buffers, { images, rows, prefixRows: operation.prefix.length, features });
+      return attentionBiasF32(device, buffers, { images, windows, heads, tokens, scale });
     }
-    case 'selectRow': {
-      const { row, rows, features } = operation;
-      const shape = {
-        images,
-        rows: 1,
-        columns: features,
-        sourceOffset: row * features,
-        sourceOuter: rows * features,
-        sourceRow: features,
-        targetOffset: 0,
-        targetOuter: features,
-        targetRow: features,
+    case 'meanRows': {
+      const { rows: depth, features: columns } = operation;
+      const buffers = {
+        a: meanWeights(parameters, operation),
+        b: tensorOf(tensors, operation.input),
+        bias: null,
+        c: y,
       };
-      return copyRowsF32(device, { source: tensorOf(tensors, operation.input), destination: y }, shape);
+      const a = { ...denseMatrix(1, depth), outerStride: 0 }; // the same row for every image
+      const [b, c] = [denseMatrix(depth, columns), denseMatrix(1, columns)];
+      return matmulF32(device, buffers, { rows: 1, columns, depth, heads: 1, images, a, b, c });
     }
   }
 }

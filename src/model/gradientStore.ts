@@ -15,7 +15,7 @@ export class GradientStore {
   readonly #images: number;
   readonly #scope: BufferScope;
   readonly #gradients: Tensors;
-  /** For tensors that were written in part: 1 for each element per image that holds a contribution. */
+  /** For tensors that were written in part: 1 for each element of a window that holds a contribution. */
   readonly #written = new Map<string, Uint8Array>();
 
   constructor(device: GPUDevice, unit: Unit, outputGradient: GPUBuffer, images: number, scope: BufferScope) {
@@ -54,18 +54,26 @@ export class GradientStore {
    * Adds a contribution that `compute` writes into the elements of `view` only: in place when no other contribution has
    * reached them, so that the gradients of q, k and v fill one tensor without copies.
    */
-  async addView(view: MatrixView, heads: number, rows: number, columns: number, compute: Compute): Promise<void> {
+  async addView(
+    view: MatrixView,
+    windows: number,
+    heads: number,
+    rows: number,
+    columns: number,
+    compute: Compute,
+  ): Promise<void> {
     const name = view.tensor;
-    const elements = viewElements(view, heads, rows, columns);
+    const elements = viewElements(view, heads, rows, columns); // windows are alike: the first stands for all
+    const perWindow = elementsOf(this.#unit, name) / windows;
     let written = this.#written.get(name);
     if (!this.#gradients.has(name)) {
       const label = `gradient of ${this.#unit.name} ${name}`;
-      const whole = elements.length === elementsOf(this.#unit, name);
+      const whole = elements.length === perWindow;
       const target = whole
         ? this.#scope.acquire(this.#bytes(name), label)
         : this.#scope.zeros(this.#bytes(name), label);
       this.#gradients.set(name, target);
-      this.#written.set(name, (written = new Uint8Array(elementsOf(this.#unit, name))));
+      this.#written.set(name, (written = new Uint8Array(perWindow)));
     }
     if (written && elements.every((i) => written[i] === 0)) {
       for (const i of elements) written[i] = 1;
@@ -115,7 +123,7 @@ export class GradientStore {
   }
 }
 
-/** Element numbers of a view inside one image. */
+/** Element numbers of a view inside one window. */
 function viewElements(view: MatrixView, heads: number, rows: number, columns: number): Uint32Array {
   const elements = new Uint32Array(heads * rows * columns);
   let i = 0;

@@ -31,13 +31,19 @@ export interface LinearOperation {
   readonly operand: 'plain' | 'post-gelu' | 'pixels';
 }
 
-/** `output = a * b` per head, a `[rows, depth]`, b `[depth, columns]`. Both operands are activations. Searched. */
+/**
+ * `output = a * b` per window and head, a `[rows, depth]`, b `[depth, columns]`. Both operands are activations. Searched.
+ * The views describe one window; consecutive windows lie one after the other, each the elements of the tensor per image over
+ * `windows`: a product of `images` images is the same as that of `images * windows` images of one window.
+ */
 export interface MatmulOperation {
   readonly kind: 'matmul';
   readonly name: string;
   readonly a: MatrixView;
   readonly b: MatrixView;
   readonly output: MatrixView;
+  /** Windows of an image that attend each within itself; 1 for a ViT. */
+  readonly windows: number;
   readonly heads: number;
   readonly rows: number;
   readonly depth: number;
@@ -92,7 +98,7 @@ export interface TokensOperation {
   readonly kind: 'tokens';
   readonly input: string;
   readonly output: string;
-  /** Parameter names of the prefix tokens in order, each `[features]`. */
+  /** Parameter names of the prefix tokens in order, each `[features]`; none where only a position is added. */
   readonly prefix: readonly string[];
   /** Parameter `[prefix + rows, features]`. */
   readonly position: string;
@@ -101,12 +107,51 @@ export interface TokensOperation {
   readonly features: number;
 }
 
-/** `output[0, :] = input[row, :]`. */
-export interface SelectRowOperation {
-  readonly kind: 'selectRow';
+/**
+ * `output[i, :] = input[indices[i], :]`, or zeros where the index is -1; no row of the input is read twice. It picks the class
+ * token, cuts a stage into windows (shifted, padded) and back (cropped), and puts the four neighbours of patch merging side by side.
+ */
+export interface GatherRowsOperation {
+  readonly kind: 'gatherRows';
   readonly input: string;
   readonly output: string;
-  readonly row: number;
+  /** One for each row of the output. */
+  readonly indices: readonly number[] | Int32Array;
+  /** Of the input. */
+  readonly rows: number;
+  readonly features: number;
+}
+
+/**
+ * Relative position bias and mask of windowed attention: `output[w, h, i, j] = scale * input[w, h, i, j] + table[index[i, j], h]
+ * - 100` where `mask[w, i]` and `mask[w, j]` differ (Swin, section 3.2). The softmax after it has scale 1.
+ */
+export interface AttentionBiasOperation {
+  readonly kind: 'attentionBias';
+  /** For people and recipes. */
+  readonly name: string;
+  readonly input: string;
+  readonly output: string;
+  readonly scale: number;
+  /** Parameter `[(2 window - 1)^2, heads]`. */
+  readonly table: string;
+  readonly heads: number;
+  /** Of one window. */
+  readonly tokens: number;
+  readonly windows: number;
+  /** Row of the table for `[tokens, tokens]`. */
+  readonly index: readonly number[] | Int32Array;
+  /** Region of each token `[windows, tokens]`: tokens of different regions do not attend to each other. */
+  readonly mask: readonly number[] | Int32Array | null;
+}
+
+/** `output[0, :]` = mean of `input[row, :]` over the rows from `first` on: average pooling without the prefix tokens. */
+export interface MeanRowsOperation {
+  readonly kind: 'meanRows';
+  readonly input: string;
+  readonly output: string;
+  readonly first: number;
+  /** Of the input. */
   readonly rows: number;
   readonly features: number;
 }
@@ -120,7 +165,9 @@ export type Operation =
   | GeluOperation
   | AddOperation
   | TokensOperation
-  | SelectRowOperation;
+  | GatherRowsOperation
+  | AttentionBiasOperation
+  | MeanRowsOperation;
 
 /** A straight-line piece of the network with one input and one output tensor. */
 export interface Unit {

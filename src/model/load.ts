@@ -2,11 +2,12 @@ import { FormatError } from '../io/errors.ts';
 import { assertFinite, readF32 } from '../io/readTensor.ts';
 import { parseSafetensors, type TensorEntry } from '../io/safetensors.ts';
 import { sha256 } from '../io/sha256.ts';
-import { parseConfig, type VitConfig } from './config.ts';
+import type { ModelConfig } from './config.ts';
+import { parseConfig } from './parseConfig.ts';
 import type { Network } from './graph.ts';
 import { findLayout, type NameLookup } from './layouts.ts';
 import { parameterShapes } from './parameters.ts';
-import { buildVit } from './vit.ts';
+import { buildNetwork } from './network.ts';
 
 export interface Parameter {
   readonly shape: readonly number[];
@@ -16,7 +17,7 @@ export interface Parameter {
 
 /** A float model in host memory. */
 export interface Model {
-  readonly config: VitConfig;
+  readonly config: ModelConfig;
   readonly network: Network;
   /** By canonical (timm) name. */
   readonly parameters: ReadonlyMap<string, Parameter>;
@@ -51,7 +52,7 @@ export async function loadModel(files: {
   }
   return {
     config,
-    network: buildVit(config),
+    network: buildNetwork(config),
     parameters,
     weightsSha256: await sha256(files.weights),
     rawConfig,

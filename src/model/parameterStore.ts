@@ -11,6 +11,7 @@ export class ParameterStore implements Disposable {
   readonly #pool: BufferPool;
   readonly #parameters: Model['parameters'];
   readonly #buffers = new Map<string, GPUBuffer>();
+  readonly #constants = new Map<object, GPUBuffer>();
 
   constructor(pool: BufferPool, model: Pick<Model, 'parameters'>) {
     this.#pool = pool;
@@ -34,7 +35,19 @@ export class ParameterStore implements Disposable {
     return buffer;
   }
 
-  /** Gives back the buffers of a unit's parameters, or of every parameter named `prefix` or `prefix.` and more. */
+  /** Numbers of the graph, uploaded when `key` (the operation or the list that they come from) is first seen. Owned by the store. */
+  constant(key: object, values: () => Int32Array | Float32Array): GPUBuffer {
+    let buffer = this.#constants.get(key);
+    if (!buffer) this.#constants.set(key, (buffer = this.#pool.upload(values(), 'constant of the network')));
+    return buffer;
+  }
+
+  /** A list of row numbers, i32. Owned by the store. */
+  indices(list: readonly number[] | Int32Array): GPUBuffer {
+    return this.constant(list, () => Int32Array.from(list));
+  }
+
+  /** Gives back the buffers of a unit's parameters and constants, or of every parameter named `prefix` or `prefix.` and more. */
   release(unitOrPrefix: Unit | string): void {
     const matches = matcher(unitOrPrefix);
     for (const [key, buffer] of this.#buffers) {
@@ -42,16 +55,25 @@ export class ParameterStore implements Disposable {
       this.#pool.release(buffer);
       this.#buffers.delete(key);
     }
+    if (typeof unitOrPrefix !== 'string')
+      unitOrPrefix.operations.flatMap(constantsOf).forEach((key) => this.#drop(key));
   }
 
   /** Gives back everything; a later `get` uploads again. */
   destroy(): void {
     for (const buffer of this.#buffers.values()) this.#pool.release(buffer);
     this.#buffers.clear();
+    for (const key of this.#constants.keys()) this.#drop(key);
   }
 
   [Symbol.dispose](): void {
     this.destroy();
+  }
+
+  #drop(constant: object): void {
+    const buffer = this.#constants.get(constant);
+    if (buffer) this.#pool.release(buffer);
+    this.#constants.delete(constant);
   }
 
   #values(name: string): Float32Array {
@@ -70,6 +92,22 @@ export function parametersOf(operation: Operation): string[] {
       return [`${operation.name}.weight`, `${operation.name}.bias`];
     case 'tokens':
       return [...operation.prefix, operation.position];
+    case 'attentionBias':
+      return [operation.table];
+    default:
+      return [];
+  }
+}
+
+/** Keys of the constants that an operation reads in either pass. */
+function constantsOf(operation: Operation): object[] {
+  switch (operation.kind) {
+    case 'gatherRows':
+      return [operation, operation.indices];
+    case 'attentionBias':
+      return operation.mask ? [operation.index, operation.mask] : [operation.index];
+    case 'meanRows':
+      return [operation];
     default:
       return [];
   }

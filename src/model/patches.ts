@@ -1,6 +1,6 @@
-import type { VitConfig } from './config.ts';
+import type { ModelConfig } from './config.ts';
 
-type PatchSizes = Pick<VitConfig, 'imageSize' | 'patchSize'>;
+type PatchSizes = Pick<ModelConfig, 'imageSize' | 'patchSize'>;
 
 /**
  * Cuts one image into the rows of the patch embedding, each in the order of a flattened convolution weight.

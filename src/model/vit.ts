@@ -1,10 +1,22 @@
+import { buildBlock, linear, patchEmbedding } from './block.ts';
 import type { VitConfig } from './config.ts';
-import type { LinearOperation, MatrixView, Network, Operation, Unit } from './graph.ts';
+import type { LayerNormOperation, Network, Operation, Unit } from './graph.ts';
 
 /** A ViT or DeiT (plain or distilled) as data: units `embed`, `blocks.0` ..., `head`. */
 export function buildVit(config: VitConfig): Network {
-  const blocks = Array.from({ length: config.depth }, (_, i) => buildBlock(config, `blocks.${i}`));
+  const { embedDim: features, heads, hiddenDim, qkvBias, qkNorm, layerNormEpsilon } = config;
+  const shape = { rows: tokenCount(config), features, heads, hiddenDim, qkvBias, qkNorm, layerNormEpsilon };
+  const blocks = Array.from({ length: config.depth }, (_, i) => buildBlock(`blocks.${i}`, shape));
   return { units: [buildEmbed(config), ...blocks, buildHead(config)], numClasses: config.numClasses };
+}
+
+/** Parameters of the tokens before the patches, each `[features]`; registers are numbered rows of `reg_token`. */
+export function prefixNames({ classToken, distilled, registerTokens }: VitConfig): string[] {
+  return [
+    ...(classToken ? ['cls_token'] : []),
+    ...(distilled ? ['dist_token'] : []),
+    ...Array.from({ length: registerTokens }, (_, i) => `reg_token.${i}`),
+  ];
 }
 
 function patchCount({ imageSize, patchSize }: VitConfig): number {
@@ -17,7 +29,7 @@ function tokenCount(config: VitConfig): number {
 
 /** `patches` (see patches.ts) to tokens with prefix and position. */
 function buildEmbed(config: VitConfig): Unit {
-  const { embedDim, patchSize, distilled } = config;
+  const { embedDim, patchSize } = config;
   const rows = patchCount(config);
   const pixels = 3 * patchSize * patchSize;
   return {
@@ -26,163 +38,37 @@ function buildEmbed(config: VitConfig): Unit {
     output: 'y',
     elements: { patches: rows * pixels, patch_embed: rows * embedDim, y: tokenCount(config) * embedDim },
     operations: [
+      patchEmbedding(rows, patchSize, embedDim),
       {
-        ...linear('patch_embed', 'patches', 'patch_embed', rows, pixels, embedDim),
-        weight: 'patch_embed.proj.weight',
-        bias: 'patch_embed.proj.bias',
-        operand: 'pixels',
-      },
-      {
-        kind: 'tokens',
-        input: 'patch_embed',
-        output: 'y',
-        prefix: distilled ? ['cls_token', 'dist_token'] : ['cls_token'],
-        position: 'pos_embed',
-        rows,
-        features: embedDim,
+        ...{ kind: 'tokens', input: 'patch_embed', output: 'y', prefix: prefixNames(config), position: 'pos_embed' },
+        ...{ rows, features: embedDim },
       },
     ],
   };
 }
 
-/** Attention and MLP, each behind a LayerNorm and beside a residual connection. q, k and v stay inside `qkv`. */
-function buildBlock(config: VitConfig, name: string): Unit {
-  const { embedDim, heads, hiddenDim } = config;
-  const rows = tokenCount(config);
-  const headDim = embedDim / heads;
-  const stream = rows * embedDim;
-  const norm = (layer: string, input: string): Operation => ({
-    kind: 'layerNorm',
-    name: `${name}.${layer}`,
-    input,
-    output: layer,
-    rows,
-    features: embedDim,
-    epsilon: config.layerNormEpsilon,
-  });
-  /** Rows of q, k or v: part 0, 1 or 2 of each token's features. */
-  const part = (index: number): MatrixView => ({
-    tensor: 'qkv',
-    offset: index * embedDim,
-    headStride: headDim,
-    rowStride: 3 * embedDim,
-    columnStride: 1,
-  });
-  const keysAsColumns: MatrixView = { ...part(1), rowStride: 1, columnStride: 3 * embedDim };
-  const square = (tensor: string): MatrixView => ({
-    tensor,
-    offset: 0,
-    headStride: rows * rows,
-    rowStride: rows,
-    columnStride: 1,
-  });
-  const qkv = linear(`${name}.attn.qkv`, 'norm1', 'qkv', rows, embedDim, 3 * embedDim);
-  return {
-    name,
-    input: 'x',
-    output: 'y',
-    elements: {
-      x: stream,
-      norm1: stream,
-      qkv: 3 * stream,
-      scores: heads * rows * rows,
-      probs: heads * rows * rows,
-      context: stream,
-      attn: stream,
-      residual: stream,
-      norm2: stream,
-      fc1: rows * hiddenDim,
-      gelu: rows * hiddenDim,
-      fc2: stream,
-      y: stream,
-    },
-    operations: [
-      norm('norm1', 'x'),
-      { ...qkv, bias: config.qkvBias ? qkv.bias : null, parts: 3 },
-      {
-        kind: 'matmul',
-        name: `${name}.attn.qk`,
-        a: part(0),
-        b: keysAsColumns,
-        output: square('scores'),
-        heads,
-        rows,
-        depth: headDim,
-        columns: rows,
-        operand: 'plain',
-      },
-      {
-        kind: 'softmax',
-        name: `${name}.attn.softmax`,
-        input: 'scores',
-        output: 'probs',
-        rows: heads * rows,
-        columns: rows,
-        scale: headDim ** -0.5,
-      },
-      {
-        kind: 'matmul',
-        name: `${name}.attn.pv`,
-        a: square('probs'),
-        b: part(2),
-        output: { tensor: 'context', offset: 0, headStride: headDim, rowStride: embedDim, columnStride: 1 },
-        heads,
-        rows,
-        depth: rows,
-        columns: headDim,
-        operand: 'post-softmax',
-      },
-      linear(`${name}.attn.proj`, 'context', 'attn', rows, embedDim, embedDim),
-      { kind: 'add', a: 'x', b: 'attn', output: 'residual', count: stream, scale: 1 },
-      norm('norm2', 'residual'),
-      linear(`${name}.mlp.fc1`, 'norm2', 'fc1', rows, embedDim, hiddenDim),
-      { kind: 'gelu', name: `${name}.mlp.gelu`, input: 'fc1', output: 'gelu', count: rows * hiddenDim },
-      { ...linear(`${name}.mlp.fc2`, 'gelu', 'fc2', rows, hiddenDim, embedDim), operand: 'post-gelu' },
-      { kind: 'add', a: 'residual', b: 'fc2', output: 'y', count: stream, scale: 1 },
-    ],
-  };
-}
-
-/** Class token to logits; a distilled model averages the logits of its two tokens. The last norm works row by row, so only those rows are normalised. */
+/** Class token or mean of the patches to logits; a distilled model averages the logits of its two tokens. */
 function buildHead(config: VitConfig): Unit {
-  const { embedDim, numClasses, distilled } = config;
-  /** Tensors `<prefix>token`, `<prefix>norm` and `output` of one token's way. */
-  const way = (layer: string, prefix: string, row: number, output: string): Operation[] => [
-    {
-      kind: 'selectRow',
-      input: 'x',
-      output: `${prefix}token`,
-      row,
-      rows: tokenCount(config),
-      features: embedDim,
-    },
-    {
-      kind: 'layerNorm',
-      name: 'norm',
-      input: `${prefix}token`,
-      output: `${prefix}norm`,
-      rows: 1,
-      features: embedDim,
-      epsilon: config.layerNormEpsilon,
-    },
-    linear(layer, `${prefix}norm`, output, 1, embedDim, numClasses),
-  ];
+  if (config.distilled) return buildTwoHeads(config);
+  const { embedDim, numClasses } = config;
   const stream = tokenCount(config) * embedDim;
-  if (!distilled) {
-    return {
-      name: 'head',
-      input: 'x',
-      output: 'logits',
-      elements: { x: stream, token: embedDim, norm: embedDim, logits: numClasses },
-      operations: way('head', '', 0, 'logits'),
-    };
-  }
+  const normFirst = config.globalPool === 'avg' && !config.fcNorm;
+  const classify = linear('head', normFirst ? 'token' : 'norm', 'logits', 1, embedDim, numClasses);
+  const operations = normFirst
+    ? [norm(config, 'x', 'norm', tokenCount(config)), pool(config, 'norm', 'token'), classify]
+    : [pool(config, 'x', 'token'), norm(config, 'token', 'norm', 1), classify];
+  const elements = { x: stream, token: embedDim, norm: normFirst ? stream : embedDim, logits: numClasses };
+  return { name: 'head', input: 'x', output: 'logits', elements, operations };
+}
+
+function buildTwoHeads(config: VitConfig): Unit {
+  const { embedDim, numClasses } = config;
   return {
     name: 'head',
     input: 'x',
     output: 'logits',
     elements: {
-      x: stream,
+      x: tokenCount(config) * embedDim,
       token: embedDim,
       norm: embedDim,
       head: numClasses,
@@ -192,32 +78,35 @@ function buildHead(config: VitConfig): Unit {
       logits: numClasses,
     },
     operations: [
-      ...way('head', '', 0, 'head'),
-      ...way('head_dist', 'dist_', 1, 'head_dist'),
+      pick(config, 0, 'token'),
+      norm(config, 'token', 'norm', 1),
+      linear('head', 'norm', 'head', 1, embedDim, numClasses),
+      pick(config, 1, 'dist_token'),
+      norm(config, 'dist_token', 'dist_norm', 1),
+      linear('head_dist', 'dist_norm', 'head_dist', 1, embedDim, numClasses),
       { kind: 'add', a: 'head', b: 'head_dist', output: 'logits', count: numClasses, scale: 0.5 },
     ],
   };
 }
 
-function linear(
-  name: string,
-  input: string,
-  output: string,
-  rows: number,
-  inFeatures: number,
-  outFeatures: number,
-): LinearOperation {
+function pool(config: VitConfig, input: string, output: string): Operation {
+  if (config.globalPool === 'token') return pick(config, 0, output); // the norm works row by row: it may come after
+  const { prefixTokens: first, embedDim: features } = config;
+  return { kind: 'meanRows', input, output, first, rows: tokenCount(config), features };
+}
+
+function pick(config: VitConfig, row: number, output: string): Operation {
   return {
-    kind: 'linear',
-    name,
-    input,
+    kind: 'gatherRows',
+    input: 'x',
     output,
-    weight: `${name}.weight`,
-    bias: `${name}.bias`,
-    rows,
-    inFeatures,
-    outFeatures,
-    parts: 1,
-    operand: 'plain',
+    indices: [row],
+    rows: tokenCount(config),
+    features: config.embedDim,
   };
+}
+
+function norm(config: VitConfig, input: string, output: string, rows: number): LayerNormOperation {
+  const { embedDim: features, layerNormEpsilon: epsilon, fcNorm } = config;
+  return { kind: 'layerNorm', name: fcNorm ? 'fc_norm' : 'norm', input, output, rows, features, epsilon };
 }

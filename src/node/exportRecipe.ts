@@ -2,7 +2,7 @@ import { exportModel } from '../export/exportModel.ts';
 import type { NonlinearChoice } from '../export/nonlinear.ts';
 import { writeModelFile } from '../format/writeModelFile.ts';
 import type { IntegerModel } from '../format/model.ts';
-import { parseConfig } from '../model/config.ts';
+import { parseConfig } from '../model/parseConfig.ts';
 import type { Model } from '../model/load.ts';
 import { parameterShapes } from '../model/parameters.ts';
 import type { RecipeFolder } from './recipeFolder.ts';

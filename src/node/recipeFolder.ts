@@ -3,9 +3,9 @@ import { checkRecipeFits, type RecipeTarget } from '../calibrate/fitRecipe.ts';
 import { checkWeightsFit } from '../calibrate/fitWeights.ts';
 import { parseRecipe } from '../calibrate/readRecipe.ts';
 import type { Recipe } from '../calibrate/recipe.ts';
-import { parseConfig } from '../model/config.ts';
+import { parseConfig } from '../model/parseConfig.ts';
 import type { Model } from '../model/load.ts';
-import { buildVit } from '../model/vit.ts';
+import { buildNetwork } from '../model/network.ts';
 import { InputError } from './errors.ts';
 import { exists, readInputFile, readInputText, requireFolder } from './inputFile.ts';
 
@@ -37,7 +37,7 @@ export async function loadRecipeFolder(folder: string, model: Model, modelName: 
 export async function loadRecipeFiles(folder: string): Promise<RecipeFolder> {
   const files = await readRecipeFolder(folder);
   const { config, weightsSha256 } = files.recipe.model;
-  const network = buildVit(parseConfig(JSON.stringify(config), `${files.recipeFile}: model.config`).config);
+  const network = buildNetwork(parseConfig(JSON.stringify(config), `${files.recipeFile}: model.config`).config);
   checkFiles(files, { network, weightsSha256 }, 'its own model.config');
   return files;
 }

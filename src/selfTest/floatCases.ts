@@ -1,5 +1,6 @@
 import { accumulatePowers, accumulatePowersKernel } from '../kernels/accumulatePowers.ts';
 import { addF32, addF32Kernel } from '../kernels/addF32.ts';
+import { attentionBiasF32, attentionBiasF32Kernel } from '../kernels/attentionBiasF32.ts';
 import { assembleTokensF32, assembleTokensF32Kernel } from '../kernels/assembleTokensF32.ts';
 import { copyRowsF32, copyRowsF32Kernel } from '../kernels/copyRowsF32.ts';
 import { geluBackwardF32, geluBackwardF32Kernel } from '../kernels/geluBackwardF32.ts';
@@ -15,6 +16,7 @@ import { softmaxF32, softmaxF32Kernel } from '../kernels/softmaxF32.ts';
 import { accumulatePowersReference } from '../reference/accumulatePowers.ts';
 import { addF32Reference } from '../reference/addF32.ts';
 import { assembleTokensF32Reference } from '../reference/assembleTokensF32.ts';
+import { attentionBiasF32Reference } from '../reference/attentionBiasF32.ts';
 import { copyRowsF32Reference } from '../reference/copyRowsF32.ts';
 import { geluBackwardF32Reference } from '../reference/geluBackwardF32.ts';
 import { geluF32Reference } from '../reference/geluF32.ts';
@@ -24,7 +26,7 @@ import { matmulF32Reference } from '../reference/matmulF32.ts';
 import { rootMeanReference } from '../reference/rootMean.ts';
 import { softmaxBackwardF32Reference } from '../reference/softmaxBackwardF32.ts';
 import { softmaxF32Reference } from '../reference/softmaxF32.ts';
-import { floatCase, noise, type SelfTestCase } from './case.ts';
+import { floatCase, integers, noise, type SelfTestCase } from './case.ts';
 
 /** Rows and columns that are no multiple of a workgroup, a tile or a vector. */
 const ROWS = 37;
@@ -62,6 +64,7 @@ export function floatCases(device: GPUDevice): SelfTestCase[] {
       1e-11,
       (device, buffers, dx) => softmaxBackwardF32(device, { ...buffers, dx }, rows),
     ),
+    biasCase(),
     floatCase(
       layerNormF32Kernel.name,
       { x, gain, shift },
@@ -151,5 +154,18 @@ function rootCase(): SelfTestCase {
   const sums = noise(COLUMNS, 11).map(Math.abs);
   return floatCase(rootMeanKernel.name, { sums }, rootMeanReference(sums, 3, 0.25), 1e-12, (device, buffers, y) =>
     rootMean(device, { ...buffers, y }, { count: COLUMNS, repeats: 3, factor: 0.25 }),
+  );
+}
+
+function biasCase(): SelfTestCase {
+  const shape = { images: 1, windows: 3, heads: 2, tokens: 9, scale: 0.25 };
+  const x = noise(3 * 2 * 9 ** 2, 10, 4);
+  const table = noise(2 * ROWS, 11);
+  const pairs = Int32Array.from(integers(9 ** 2, 12, 0, ROWS - 1));
+  const regions = Int32Array.from(integers(3 * 9, 13, 0, 3));
+  const expected = attentionBiasF32Reference(x, table, pairs, regions, shape);
+  const inputs = { x, table, pairs, regions };
+  return floatCase(attentionBiasF32Kernel.name, inputs, expected, 1e-12, (device, buffers, y) =>
+    attentionBiasF32(device, { ...buffers, y }, shape),
   );
 }

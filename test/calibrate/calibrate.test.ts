@@ -10,6 +10,7 @@ import type { LayerRecipe, Recipe } from '../../src/calibrate/recipe.ts';
 import { quantizedWeightsFile } from '../../src/calibrate/weightsFile.ts';
 import { readBytes } from '../../src/gpu/readback.ts';
 import { normalizePixels } from '../../src/io/preprocess.ts';
+import { modelSizes } from '../../src/model/config.ts';
 import { forwardNetwork, forwardUnit, ParameterStore } from '../../src/model/execute.ts';
 import { isSearched } from '../../src/model/graph.ts';
 import type { Model } from '../../src/model/load.ts';
@@ -135,7 +136,7 @@ describe('presets', () => {
     expect(new Set(recipe.layers.map(({ a }) => a.type))).toEqual(new Set(['pixels', 'uniform']));
     expect(layerOf(recipe, 'blocks.0.attn.qkv').b.scales).toHaveLength(3);
     expect(layerOf(recipe, 'blocks.0.mlp.fc1').b.scales).toHaveLength(1);
-    expect(layerOf(recipe, 'blocks.0.attn.qk').b.scales).toHaveLength(model.config.heads);
+    expect(layerOf(recipe, 'blocks.0.attn.qk').b.scales).toHaveLength(modelSizes(model.config).heads);
     for (const { score } of recipe.layers) expect(score).toBeLessThan(0.1);
   });
 

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { observeChannels, startChannelStatistics } from '../../src/calibrate/channelStatistics.ts';
+import { modelSizes } from '../../src/model/config.ts';
 import { forwardNetwork, forwardUnit, ParameterStore } from '../../src/model/execute.ts';
 import type { Model } from '../../src/model/load.ts';
 import { CHANNEL_BINS, type ChannelRanges } from '../../src/quantize/channelRanges.ts';
@@ -80,7 +81,7 @@ describe.each(['vit-plain', 'vit-distilled'] as const)('%s', (name) => {
       expect(moved / all, tensor).toBeLessThan(0.01); // values at the edge of a bin
       expect(counts.length).toBe(low.length * CHANNEL_BINS);
       expect(moments.map(({ channels }) => channels)).toEqual(expected.moments.map(({ channels }) => channels));
-      expect(moments).toHaveLength(tensor.endsWith('.qkv') ? 2 * tiny.model.config.heads : 0);
+      expect(moments).toHaveLength(tensor.endsWith('.qkv') ? 2 * modelSizes(tiny.model.config).heads : 0);
       for (const [i, { mean, products }] of moments.entries()) {
         expect(nmse(mean, expected.moments[i]!.mean), tensor).toBeLessThan(1e-10);
         expect(nmse(products, expected.moments[i]!.products), tensor).toBeLessThan(1e-10);

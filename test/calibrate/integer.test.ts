@@ -13,7 +13,8 @@ import { readF32 } from '../../src/gpu/readback.ts';
 import { referenceEngine } from '../../src/infer/referenceEngine.ts';
 import { normalizePixels } from '../../src/io/preprocess.ts';
 import { writeSafetensors } from '../../src/io/safetensors.ts';
-import { parseConfig } from '../../src/model/config.ts';
+import { modelSizes } from '../../src/model/config.ts';
+import { parseConfig } from '../../src/model/parseConfig.ts';
 import { forwardUnit, ParameterStore } from '../../src/model/execute.ts';
 import { searchedLayers, type Network } from '../../src/model/graph.ts';
 import { loadModel, type Model } from '../../src/model/load.ts';
@@ -118,7 +119,16 @@ describe('the rows that errors are measured on', () => {
         operations: [
           { kind: 'softmax', name: 'softmax', input: 'scores', output: 'probs', rows, columns, scale: 0.5 },
           {
-            ...{ kind: 'matmul', name: 'pv', heads: 1, rows, depth: columns, columns: 1, operand: 'post-softmax' },
+            ...{
+              kind: 'matmul',
+              name: 'pv',
+              windows: 1,
+              heads: 1,
+              rows,
+              depth: columns,
+              columns: 1,
+              operand: 'post-softmax',
+            },
             ...{ a: view, b: { ...view, tensor: 'scores' }, output: { ...view, tensor: 'context' } },
           },
         ],
@@ -225,7 +235,7 @@ describe('methods', () => {
       'layerNorm blocks.0.norm2',
       'gelu blocks.0.mlp.gelu',
     ]);
-    expect(names).toHaveLength(4 * model.config.depth + 1);
+    expect(names).toHaveLength(4 * modelSizes(model.config).depth + 1);
     expect(names.at(-1)).toBe('layerNorm norm');
     for (const { name, kind, method, errors } of nonlinear) {
       const order = kind === 'layerNorm' ? (['shift', 'shift-fixed'] as const) : NONLINEAR_METHODS;

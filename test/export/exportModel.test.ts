@@ -6,6 +6,7 @@ import { readModelFile } from '../../src/format/readModelFile.ts';
 import { writeModelFile } from '../../src/format/writeModelFile.ts';
 import { createReferenceEngine } from '../../src/infer/referenceEngine.ts';
 import { normalizePixels } from '../../src/io/preprocess.ts';
+import { modelSizes } from '../../src/model/config.ts';
 import type { Model } from '../../src/model/load.ts';
 import { unfoldPatches } from '../../src/model/patches.ts';
 import { logLevels } from '../../src/quantize/levels.ts';
@@ -115,7 +116,7 @@ describe('codes other than twin ranges after softmax and GELU', () => {
 
   test('a scale a head after softmax is kept', async () => {
     const { model } = await tinyModel('vit-plain');
-    const heads = Array.from({ length: model.config.heads }, (_, head) => initialScale(1 + head / 4, 8));
+    const heads = Array.from({ length: modelSizes(model.config).heads }, (_, head) => initialScale(1 + head / 4, 8));
     const perHead = { type: 'uniform', bits: 8, granularity: 'head', scales: heads } as const;
     const integer = await exported(model, {}, after(perHead, uniform));
     const { operations, tensors } = integer.program;

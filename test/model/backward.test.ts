@@ -23,6 +23,7 @@ const unit: Unit = {
       a: left,
       b: { ...left, rowStride: 1, columnStride: 6 },
       output: { tensor: 'square', offset: 0, headStride: 0, rowStride: 4, columnStride: 1 },
+      windows: 1,
       heads: 1,
       rows: 4,
       depth: 3,

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 import { FormatError } from '../../src/io/errors.ts';
 import { parseSafetensors, writeSafetensors, type TensorToWrite } from '../../src/io/safetensors.ts';
-import { parseConfig } from '../../src/model/config.ts';
+import { parseConfig } from '../../src/model/parseConfig.ts';
 import { loadModel, type Model } from '../../src/model/load.ts';
 
 const pretrained = {
@@ -20,6 +20,8 @@ function parse(fields: Record<string, unknown>, cfg: Record<string, unknown> = {
 
 test('reads a plain and a distilled architecture by name', () => {
   expect(parse({ architecture: 'deit_small_patch16_224' })).toEqual({
+    ...{ family: 'vit', classToken: true, registerTokens: 0, embedPrefix: true, globalPool: 'token' },
+    ...{ fcNorm: false, qkNorm: false, layerScale: false },
     architecture: 'deit_small_patch16_224',
     imageSize: 224,
     patchSize: 16,

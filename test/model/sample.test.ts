@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
+import { modelSizes } from '../../src/model/config.ts';
 import { forwardNetwork, ParameterStore } from '../../src/model/execute.ts';
 import { nmse, useGpu } from '../support/device.ts';
 import { searchedOutputs } from '../support/doubleForward.ts';
@@ -85,7 +86,7 @@ test('the gradient of every searched layer: values, sums and central differences
       worstDifference = Math.max(worstDifference, error);
     });
   }
-  expect(layers.length).toBe(6 * model.config.depth + 2);
+  expect(layers.length).toBe(6 * modelSizes(model.config).depth + 2);
   expect(compared).toBeGreaterThan(0);
   console.log(
     `sample: worst of ${compared} gradients NMSE ${worst.toExponential(1)}, worst of ${3 * layers.length} central differences ${worstDifference.toExponential(1)} of the norm`,

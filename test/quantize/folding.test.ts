@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { modelSizes } from '../../src/model/config.ts';
 import type { LinearOperation } from '../../src/model/graph.ts';
 import type { Model } from '../../src/model/load.ts';
 import { foldModel, type FoldingOptions } from '../../src/quantize/folding.ts';
@@ -42,9 +43,9 @@ describe.each(['vit-plain', 'vit-distilled'] as const)('%s', (name) => {
       const changed = [...folded.parameters].filter(
         ([key, { values }]) => String(values) !== String(model.parameters.get(key)?.values),
       );
-      const { depth, distilled } = model.config;
+      const { depth } = modelSizes(model.config);
       const perBlock = options.folding === 'reparameterize' ? 10 : model.config.qkvBias ? 8 : 7;
-      const last = options.folding === 'reparameterize' ? 0 : distilled ? 4 : 3; // the last norm sees one row an image
+      const last = options.folding === 'reparameterize' ? 0 : name === 'vit-distilled' ? 4 : 3; // the last norm sees one row an image
       expect(changed).toHaveLength(perBlock * depth + last);
     });
 
@@ -109,7 +110,7 @@ describe.each(['vit-plain', 'vit-distilled'] as const)('%s', (name) => {
           }
         }
       }
-      expect(norms).toBe(2 * model.config.depth);
+      expect(norms).toBe(2 * modelSizes(model.config).depth);
     });
   });
 
@@ -225,7 +226,7 @@ function goldenModel({ rows, features, heads, parameters }: Golden): Model {
             { kind: 'layerNorm', name: 'norm', input: 'x', output: 'norm', rows, features, epsilon: 1e-6 },
             linear('qkv', 'norm', 'qkv', 3 * features, false),
             {
-              ...{ kind: 'matmul', name: 'qk', ...product, depth: size, columns: rows, operand: 'plain' },
+              ...{ kind: 'matmul', windows: 1, name: 'qk', ...product, depth: size, columns: rows, operand: 'plain' },
               ...{ a: part(0), b: { ...part(1), rowStride: 1, columnStride: 3 * features }, output: square('scores') },
             },
             {
@@ -233,7 +234,15 @@ function goldenModel({ rows, features, heads, parameters }: Golden): Model {
               ...{ rows: heads * rows, columns: rows, scale: size ** -0.5 },
             },
             {
-              ...{ kind: 'matmul', name: 'pv', ...product, depth: rows, columns: size, operand: 'post-softmax' },
+              ...{
+                kind: 'matmul',
+                windows: 1,
+                name: 'pv',
+                ...product,
+                depth: rows,
+                columns: size,
+                operand: 'post-softmax',
+              },
               ...{ a: square('probs'), b: part(2), output: context },
             },
             linear('proj', 'context', 'y', features, true),

@@ -1,10 +1,12 @@
 import { expect, test } from 'vitest';
+import { modelSizes } from '../../src/model/config.ts';
 import type { LinearOperation, MatmulOperation, Network, Operation } from '../../src/model/graph.ts';
 import { channelTensors, foldingSites } from '../../src/quantize/foldingSites.ts';
 import { tinyModel } from '../support/goldenModel.ts';
 
 const { model } = await tinyModel('vit-plain');
-const { config, network } = model;
+const { network } = model;
+const config = modelSizes(model.config);
 
 function found(changed: Network): string[] {
   return foldingSites(changed).map((site) => {

@@ -86,6 +86,7 @@ const pv: MatmulOperation = {
   a: { ...view, tensor: 'probs' },
   b: view,
   output: view,
+  windows: 1,
   heads: 3,
   rows: 4,
   depth: 197,

@@ -67,13 +67,17 @@ function compute(model: Model, operation: Operation, get: (name: string) => Floa
       const at = (v: MatrixView, h: number, r: number, c: number) =>
         v.offset + h * v.headStride + r * v.rowStride + c * v.columnStride;
       const [a, b] = [get(operation.a.tensor), get(operation.b.tensor)];
-      for (let h = 0; h < operation.heads; h++) {
-        for (let r = 0; r < operation.rows; r++) {
-          for (let c = 0; c < operation.columns; c++) {
-            let sum = 0;
-            for (let k = 0; k < operation.depth; k++)
-              sum += a[at(operation.a, h, r, k)]! * b[at(operation.b, h, k, c)]!;
-            out[at(operation.output, h, r, c)] = sum;
+      const { windows } = operation;
+      for (let w = 0; w < windows; w++) {
+        const [ofA, ofB, ofOut] = [a, b, out].map((t) => t.subarray((w * t.length) / windows));
+        for (let h = 0; h < operation.heads; h++) {
+          for (let r = 0; r < operation.rows; r++) {
+            for (let c = 0; c < operation.columns; c++) {
+              let sum = 0;
+              for (let k = 0; k < operation.depth; k++)
+                sum += ofA![at(operation.a, h, r, k)]! * ofB![at(operation.b, h, k, c)]!;
+              ofOut![at(operation.output, h, r, c)] = sum;
+            }
           }
         }
       }
@@ -111,13 +115,32 @@ function compute(model: Model, operation: Operation, get: (name: string) => Floa
       tokens.forEach((v, i) => (out[i] = v + position[i]!));
       return;
     }
-    case 'selectRow':
-      out.set(
-        get(operation.input)
-          .subarray(operation.row * operation.features)
-          .subarray(0, operation.features),
-      );
+    case 'gatherRows': {
+      const [x, { features }] = [get(operation.input), operation];
+      operation.indices.forEach((row, i) => {
+        if (row >= 0) out.set(x.subarray(row * features, (row + 1) * features), i * features);
+      });
       return;
+    }
+    case 'attentionBias': {
+      const [x, table, { heads, tokens, mask }] = [get(operation.input), parameter(operation.table), operation];
+      out.forEach((_, at) => {
+        const [j, i] = [at % tokens, Math.floor(at / tokens) % tokens];
+        const head = Math.floor(at / tokens ** 2) % heads;
+        const first = Math.floor(at / (tokens ** 2 * heads)) * tokens;
+        const apart = mask !== null && mask[first + i] !== mask[first + j];
+        const bias = table[operation.index[i * tokens + j]! * heads + head]!;
+        out[at] = operation.scale * x[at]! + bias + (apart ? -100 : 0);
+      });
+      return;
+    }
+    case 'meanRows': {
+      const [x, { first, rows, features }] = [get(operation.input), operation];
+      for (let row = first; row < rows; row++) {
+        for (let f = 0; f < features; f++) out[f] = out[f]! + x[row * features + f]! / (rows - first);
+      }
+      return;
+    }
   }
 }
 

@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { writeSafetensors, type TensorToWrite } from '../../src/io/safetensors.ts';
-import { parseConfig } from '../../src/model/config.ts';
+import { parseConfig } from '../../src/model/parseConfig.ts';
 import { parameterShapes } from '../../src/model/parameters.ts';
 import { noise } from './floats.ts';
 

@@ -39,9 +39,14 @@ function reads(operation: Operation, of: (tensor: string) => LiveRows): [string,
       return [[operation.input, of(operation.output)]];
     case 'add':
       return [operation.a, operation.b].map((tensor) => [tensor, of(operation.output)]);
-    case 'selectRow':
-      return [[operation.input, new Set([operation.row])]];
+    case 'gatherRows': {
+      const live = of(operation.output);
+      const kept = live === 'all' ? [...operation.indices] : [...live].map((row) => operation.indices[row] ?? -1);
+      return [[operation.input, new Set(kept.filter((row) => row >= 0))]];
+    }
     case 'softmax':
+    case 'attentionBias':
+    case 'meanRows':
     case 'tokens':
       return [[operation.input, 'all']]; // rows of heads, and rows that move: not told apart
     case 'matmul':
