@@ -49,7 +49,7 @@ export async function captureUnit(
     for (const operation of unit.operations.filter(isSearched)) {
       const { a, b, output } = operandTensors(operation);
       layers.set(operation.name, {
-        images,
+        images: operation.kind === 'matmul' ? images * operation.windows : images,
         a:
           operation.kind === 'linear' && operation.operand === 'pixels'
             ? scope.upload(chunk.pixelCodes as Uint8Array, `${operation.name} pixel codes`)

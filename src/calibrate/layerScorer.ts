@@ -14,6 +14,7 @@ import type { Metric } from './options.ts';
 
 /** What a layer read and wrote for some of the images: the float operands, output and gradient of the output. */
 export interface CapturedChunk {
+  /** Of an attention product, windows: their ranges, scores and samples are those of images of one window. */
   readonly images: number;
   /** f32 operand, or packed codes when the operand is pixels. */
   readonly a: GPUBuffer;

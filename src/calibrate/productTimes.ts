@@ -40,8 +40,8 @@ export async function measureProductTimes(
   );
   const known = new Map<string, number>();
   const timeOf = async (geometry: ProductGeometry, depth: number): Promise<number> => {
-    const { heads, rows, columns } = geometry;
-    const key = [heads, rows, depth, columns, geometry.b !== undefined].join();
+    const { windows, heads, rows, columns } = geometry;
+    const key = [windows, heads, rows, depth, columns, geometry.b !== undefined].join();
     const time = known.get(key) ?? (await medianTime(gpu.device, pool, geometry, depth));
     known.set(key, time);
     return time;
@@ -61,21 +61,21 @@ export async function measureProductTimes(
 async function medianTime(
   device: GPUDevice,
   pool: BufferPool,
-  { heads, rows, columns, b }: ProductGeometry,
+  { windows, heads, rows, columns, b }: ProductGeometry,
   depth: number,
 ): Promise<number> {
   const scope = pool.scope();
   try {
     const words = codeWords(depth);
     const buffers = {
-      a: scope.acquire(4 * heads * rows * words, 'timed left codes'),
-      b: scope.acquire(4 * (b ? heads : 1) * words * columns, 'timed right codes'),
+      a: scope.acquire(4 * windows * heads * rows * words, 'timed left codes'),
+      b: scope.acquire(4 * (b ? windows * heads : 1) * words * columns, 'timed right codes'),
       scales: scope.acquire(4 * columns, 'timed scales'),
       bias: null,
-      y: scope.acquire(4 * heads * rows * columns, 'timed product'),
+      y: scope.acquire(4 * windows * heads * rows * columns, 'timed product'),
     };
     const product = await matmulCodes(device, buffers, {
-      images: 1,
+      images: windows,
       heads,
       rows,
       depth,
@@ -86,7 +86,7 @@ async function medianTime(
       bBatchStride: b ? words * columns : 0,
       scaleHeadStride: 0,
       scaleColumnStride: 1,
-      output: { offset: 0, imageStride: 0, headStride: rows * columns, rowStride: columns },
+      output: { offset: 0, imageStride: heads * rows * columns, headStride: rows * columns, rowStride: columns },
       outputType: 'i32',
     });
     const times: number[] = [];

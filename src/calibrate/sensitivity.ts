@@ -169,7 +169,8 @@ async function measureLayer(
   try {
     const first = layerPlan(operation, options);
     const { problem, ranges } = await prepareLayer(context, model, operation, geometry, chunks, first, options, scope);
-    const halfElements = (geometry.heads * geometry.rows * geometry.columns) / 2;
+    const { windows, heads, rows, columns } = geometry;
+    const halfElements = (windows * heads * rows * columns) / 2;
     for (const variant of variants) {
       const at = { ...options, ...variant };
       const { score } = await searchLayer(context, problem, layerPlan(operation, at), ranges, at, scope, noWork);

@@ -84,21 +84,22 @@ export async function runLayer(
   scope: BufferScope,
 ): Promise<Dispatch[]> {
   const { heads, rows, depth, columns } = geometry;
+  const windows = images * geometry.windows;
   const source = recipe.a.type === 'pixels' ? pixelCodes() : (tensors.get(geometry.a.tensor) as GPUBuffer);
   if (!isIntegerProduct(recipe)) {
     const operands = { a: source, b: geometry.b && tensors.get(geometry.b.tensor) };
     const { runFloatLayer } = await import('./floatProduct.ts');
-    return runFloatLayer(device, { recipe, geometry, weight }, operands, images, output, scope);
+    return runFloatLayer(device, { recipe, geometry, weight }, operands, windows, output, scope);
   }
   const { a, b } = recipe;
   const shape = productShape(depth, a);
-  const left = await encodeLeft(device, source, geometry.a, { images, heads, rows, depth }, [a], scope);
+  const left = await encodeLeft(device, source, geometry.a, { images: windows, heads, rows, depth }, [a], scope);
   const right = geometry.b
     ? await encodeRight(
         device,
         tensors.get(geometry.b.tensor) as GPUBuffer,
         geometry.b,
-        { images, heads, depth, columns },
+        { images: windows, heads, depth, columns },
         [b],
         scope,
         shape.repeat,
@@ -116,7 +117,7 @@ export async function runLayer(
       y: output,
     },
     {
-      images,
+      images: windows,
       heads,
       rows,
       depth: shape.depth,

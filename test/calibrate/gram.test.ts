@@ -42,7 +42,7 @@ function geometryOf(rows: number, depth: number): ProductGeometry {
     columnStride: 1,
   });
   const output = view('output', COLUMNS);
-  return { heads: 1, rows, depth, columns: COLUMNS, a: view('input', depth), b: undefined, output };
+  return { windows: 1, heads: 1, rows, depth, columns: COLUMNS, a: view('input', depth), b: undefined, output };
 }
 
 /** What codes of `a` stand for, in double. */

@@ -56,7 +56,7 @@ function problemOf(
   return {
     name: 'layer',
     geometry: {
-      ...{ heads, rows, depth, columns },
+      ...{ windows: 1, heads, rows, depth, columns },
       a: dense('a', heads, rows, depth),
       b: kind === 'matmul' ? dense('b', heads, depth, columns) : undefined,
       output: dense('y', heads, rows, columns),

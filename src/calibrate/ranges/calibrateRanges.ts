@@ -66,17 +66,17 @@ export function observeLeft(
   options: LayerOptions,
   counted: boolean,
 ): Promise<Distribution[]> {
-  const { heads, rows, depth, a } = geometry;
+  const { windows, heads, rows, depth, a } = geometry;
   const operand = chunks.map(({ images, a: values }) => ({ images, values }));
   const { runs } = leftGroups(plan, options, heads);
   if (plan.kind === 'linear' && runs > 1) {
     // runs of features lie in a row as heads do
     const width = depth / runs;
-    const shape = { heads: runs, rows, columns: width, view: { ...a, headStride: width } };
+    const shape = { windows, heads: runs, rows, columns: width, view: { ...a, headStride: width } };
     return observe(context, operand, shape, { perHead: true, counted });
   }
   const perHead = scalesByHead(plan, options);
-  return observe(context, operand, { heads, rows, columns: depth, view: a }, { perHead, counted });
+  return observe(context, operand, { windows, heads, rows, columns: depth, view: a }, { perHead, counted });
 }
 
 async function rightRanges(
@@ -111,13 +111,13 @@ export function observeRight(
   options: LayerOptions,
   counted: boolean,
 ): Promise<Distribution[]> {
-  const { heads, depth, columns } = geometry;
+  const { windows, heads, depth, columns } = geometry;
   const view = geometry.b as StridedMatrix;
   const transposed = { ...view, rowStride: view.columnStride, columnStride: view.rowStride };
   const shape =
     view.columnStride === 1
-      ? { heads, rows: depth, columns, view }
-      : { heads, rows: columns, columns: depth, view: transposed };
+      ? { windows, heads, rows: depth, columns, view }
+      : { windows, heads, rows: columns, columns: depth, view: transposed };
   const operand = chunks.map(({ images, b }: CapturedChunk) => ({ images, values: b as GPUBuffer }));
   return observe(context, operand, shape, { perHead: scalesByHead(plan, options), counted });
 }

@@ -9,14 +9,17 @@ import type { StridedMatrix } from '../../quantize/geometry.ts';
 import { rowView } from '../layerScorer.ts';
 import { BINS, type Distribution, type Interval } from './distribution.ts';
 
-/** Part of an operand's images, f32. */
+/** Part of an operand's images, each of `windows` windows, f32. */
 export interface OperandChunk {
+  /** Counted as windows. */
   readonly images: number;
   readonly values: GPUBuffer;
 }
 
-/** The matrix of each image and head, with columns of stride 1. */
+/** The matrix of each window and head, with columns of stride 1. */
 export interface OperandShape {
+  /** Of an image: its range is that of all of them. */
+  readonly windows: number;
   readonly heads: number;
   readonly rows: number;
   readonly columns: number;
@@ -55,7 +58,7 @@ export function union(intervals: readonly Interval[]): Interval {
 async function endsOf(
   { device, pool }: GpuContext,
   { images, values }: OperandChunk,
-  { heads, rows, columns, view }: OperandShape,
+  { windows, heads, rows, columns, view }: OperandShape,
   perHead: boolean,
 ): Promise<Interval[][]> {
   const scope = pool.scope();
@@ -66,16 +69,16 @@ async function endsOf(
     const params = { images, heads, rows, columns, view: rowView(view) };
     submit(device, [await rangeStatistics(device, { source: values, statistics }, params)]);
     const measured = await readF32(device, statistics, 4 * count);
-    return Array.from({ length: images }, (_, image) => {
-      const ofHeads = Array.from({ length: heads }, (_, head) => {
-        const first = (image * heads + head) * lines;
-        return union(
-          Array.from({ length: lines }, (_, line) => ({
-            low: measured[4 * (first + line) + 1] as number,
-            high: measured[4 * (first + line) + 2] as number,
-          })),
-        );
-      });
+    return Array.from({ length: images / windows }, (_, image) => {
+      const ofHeads = Array.from({ length: heads }, (_, head) =>
+        union(
+          Array.from({ length: windows * lines }, (_, i) => {
+            const window = image * windows + Math.floor(i / lines);
+            const line = (window * heads + head) * lines + (i % lines);
+            return { low: measured[4 * line + 1] as number, high: measured[4 * line + 2] as number };
+          }),
+        ),
+      );
       return perHead ? ofHeads : [union(ofHeads)];
     });
   } finally {
