@@ -10,7 +10,14 @@ import {
   type HeadMoments,
 } from './channelRanges.ts';
 import { headRotation } from './headRotation.ts';
-import { foldingSites, type ChannelTensor, type KeySite, type NormSite, type ValueSite } from './foldingSites.ts';
+import {
+  channelTensors,
+  foldingSites,
+  type ChannelTensor,
+  type KeySite,
+  type NormSite,
+  type ValueSite,
+} from './foldingSites.ts';
 
 export interface FoldingOptions {
   /** `reparameterize`: a scale and an offset per channel (RepQ-ViT); `smooth`: a scale that weights share (SmoothQuant). */
@@ -22,6 +29,8 @@ export interface FoldingOptions {
    * leaves their scales and moves offsets alone.
    */
   readonly strength: number;
+  /** Sites of fewer rows an image are left alone, those of a single row apart; default 0. */
+  readonly fewestRows?: number;
 }
 
 /** A channel's scale is at least this share of the median: one that hardly varies would make its weight vanish. */
@@ -40,6 +49,7 @@ const SMOOTHING = 0.5;
 export function foldModel(model: Model, ranges: ChannelRanges, options: FoldingOptions): Model {
   const draft: Draft = { parameters: model.parameters, changed: new Map(), biases: new Map() };
   for (const site of foldingSites(model.network)) {
+    if (channelTensors([site]).some(({ rows }) => rows > 1 && rows < (options.fewestRows ?? 0))) continue;
     if (site.kind === 'values') foldValues(draft, site, ranges, options);
     else if (site.kind === 'norm' && !skipsNorm(site, options)) foldNorm(draft, site, ranges, options);
     else if (site.kind === 'keys' && options.folding === 'reparameterize') foldKeys(draft, site, ranges);
@@ -80,13 +90,13 @@ function foldNorm(draft: Draft, site: NormSite, ranges: ChannelRanges, options: 
   const change =
     options.folding === 'smooth'
       ? smoothing(draft, range, site.readers)
-      : reparameterization(bestBounds(range, options.activationBits), options.strength);
+      : reparameterization(bestBounds(range, options.activationBits), options.strength, site.padded);
   scaleRows(valuesOf(draft, `${site.name}.weight`), change.scale);
   applyChange(valuesOf(draft, `${site.name}.bias`), change);
   for (const reader of site.readers) foldReader(draft, reader, change);
 }
 
-/** An offset of values passes attention as it is, because its rows sum to 1. */
+/** An offset of values passes attention as it is, because its rows sum to 1; those of padded tokens have it like all others. */
 function foldValues(draft: Draft, site: ValueSite, ranges: ChannelRanges, options: FoldingOptions): void {
   const mixedRange = rangeOf(ranges, site.mixed);
   const change =
@@ -123,9 +133,14 @@ function foldKeys(draft: Draft, { queryMaker, queries, keyMaker, keys, heads }: 
   }
 }
 
-/** Every channel gets the same range around 0: its half width in units of their geometric mean. */
-function reparameterization({ middle, half }: ChannelBounds, strength: number): Change {
-  return { offset: middle, scale: Float64Array.from(relative([...half]), (ratio) => ratio ** strength) };
+/**
+ * Every channel gets the same range around 0: its half width in units of their geometric mean. Where rows of zeros must stay zeros the
+ * channels keep their places, and are as wide as what lies farther from 0.
+ */
+function reparameterization({ middle, half }: ChannelBounds, strength: number, padded: boolean): Change {
+  const reach = padded ? half.map((width, channel) => width + Math.abs(middle[channel] as number)) : half;
+  const scale = Float64Array.from(relative([...reach]), (ratio) => ratio ** strength);
+  return { offset: padded ? new Float64Array(middle.length) : middle, scale };
 }
 
 /**

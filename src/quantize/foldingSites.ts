@@ -6,6 +6,7 @@ import type {
   MatrixView,
   Network,
   Operation,
+  SoftmaxOperation,
   Unit,
 } from '../model/graph.ts';
 
@@ -21,13 +22,15 @@ export interface ChannelTensor {
   readonly columns: number;
 }
 
-/** Outputs of one LayerNorm that linear layers alone read. */
+/** Outputs of one LayerNorm that linear layers alone read, as they are, by rows or averaged. */
 export interface NormSite {
   readonly kind: 'norm';
   readonly name: string;
-  /** One for each place in the network where the norm is applied. */
+  /** What the layers read, in each place in the network where the norm is applied. */
   readonly outputs: readonly ChannelTensor[];
   readonly readers: readonly LinearOperation[];
+  /** Some of the rows that are read are zeros and no outputs of the norm: their channels cannot be moved, only scaled. */
+  readonly padded: boolean;
 }
 
 /** Values that a linear layer makes, attention mixes with rows that sum to 1, and linear layers alone read. */
@@ -99,16 +102,51 @@ function normSite(
 ): NormSite[] {
   const outputs: ChannelTensor[] = [];
   const readers: LinearOperation[] = [];
+  let places = 0;
+  let padded = false;
   for (const unit of network.units) {
     for (const operation of unit.operations) {
       if (operation.kind !== 'layerNorm' || operation.name !== name) continue;
-      const layers = linearReaders(unit, operation.output, features, own);
-      if (!layers) return [];
-      outputs.push(channelTensor(unit, operation.output, features));
-      readers.push(...layers);
+      const read = channelReads(unit, operation.output, features, own);
+      if (!read) return [];
+      places++;
+      outputs.push(...read.tensors.map((tensor) => channelTensor(unit, tensor, features)));
+      readers.push(...read.readers);
+      padded ||= read.padded;
     }
   }
-  return users.get(`${name}.weight`) === outputs.length ? [{ kind: 'norm', name, outputs, readers }] : [];
+  return users.get(`${name}.weight`) === places ? [{ kind: 'norm', name, outputs, readers, padded }] : [];
+}
+
+interface ChannelReads {
+  /** The tensors that linear layers read. */
+  readonly tensors: readonly string[];
+  readonly readers: readonly LinearOperation[];
+  readonly padded: boolean;
+}
+
+/**
+ * The linear layers that read a tensor row by row, or rows gathered from it, or their mean: what changes a channel of one changes it
+ * of all alike, but not zeros that were added. Undefined when something else reads any of these.
+ */
+function channelReads(unit: Unit, tensor: string, features: number, own: IsOwn): ChannelReads | undefined {
+  if (unit.output === tensor) return undefined;
+  const all = readersOf(unit, tensor);
+  const moved = all.filter((reader) => reader.kind === 'gatherRows' || reader.kind === 'meanRows');
+  const direct = linearReaders(unit, tensor, features, own, moved.length);
+  if (!direct) return undefined;
+  const reads: ChannelReads[] = [{ tensors: direct.length > 0 ? [tensor] : [], readers: direct, padded: false }];
+  for (const operation of moved) {
+    const behind = operation.features === features ? channelReads(unit, operation.output, features, own) : undefined;
+    if (!behind) return undefined;
+    const padded = behind.padded || (operation.kind === 'gatherRows' && operation.indices.some((row) => row < 0));
+    reads.push({ ...behind, padded });
+  }
+  return {
+    tensors: reads.flatMap(({ tensors }) => tensors),
+    readers: reads.flatMap(({ readers }) => readers),
+    padded: reads.some(({ padded }) => padded),
+  };
 }
 
 function matmulSites(unit: Unit, product: MatmulOperation, own: IsOwn): FoldingSite[] {
@@ -142,10 +180,8 @@ function valueSite(unit: Unit, product: MatmulOperation, maker: LinearOperation,
 
 function keySite(unit: Unit, product: MatmulOperation, queryMaker: LinearOperation, keyMaker: LinearOperation) {
   const { a, b, output, heads: count, depth, columns } = product;
-  const readers = readersOf(unit, output.tensor);
-  const [softmax] = readers;
-  if (readers.length !== 1 || softmax?.kind !== 'softmax' || unit.output === output.tensor) return [];
-  if (!sumsToOne(output, softmax.columns, columns)) return [];
+  const softmax = softmaxOf(unit, output.tensor);
+  if (!softmax || !sumsToOne(output, softmax.columns, columns)) return [];
   const queries = headChannels(a.rowStride, a.columnStride, a, count, depth, queryMaker.outFeatures);
   const keys = headChannels(b.columnStride, b.rowStride, b, count, depth, keyMaker.outFeatures);
   const heads = pairs(queries, keys);
@@ -161,14 +197,32 @@ function keySite(unit: Unit, product: MatmulOperation, queryMaker: LinearOperati
   return [site];
 }
 
-/** The linear layers that read a tensor row by row; undefined when something else reads it or one shares its parameters. */
-function linearReaders(unit: Unit, tensor: string, features: number, own: IsOwn): LinearOperation[] | undefined {
+/**
+ * The linear layers that read a tensor row by row; undefined when more than `others` operations besides them do, nothing does, or one
+ * of them shares its parameters.
+ */
+function linearReaders(
+  unit: Unit,
+  tensor: string,
+  features: number,
+  own: IsOwn,
+  others = 0,
+): LinearOperation[] | undefined {
   const readers = readersOf(unit, tensor);
   const linear = readers.filter(
     (reader): reader is LinearOperation =>
       reader.kind === 'linear' && reader.operand === 'plain' && reader.inFeatures === features && own(reader),
   );
-  return unit.output !== tensor && linear.length > 0 && linear.length === readers.length ? linear : undefined;
+  const known = linear.length + others;
+  return unit.output !== tensor && known > 0 && known === readers.length ? linear : undefined;
+}
+
+/** The softmax that alone reads logits, with a bias added or not: what a row of them has in common does not pass it. */
+function softmaxOf(unit: Unit, tensor: string): SoftmaxOperation | undefined {
+  const [reader, ...others] = readersOf(unit, tensor);
+  if (others.length > 0 || unit.output === tensor) return undefined;
+  if (reader?.kind === 'attentionBias') return softmaxOf(unit, reader.output);
+  return reader?.kind === 'softmax' ? reader : undefined;
 }
 
 /** Whether rows of a view are whole rows of a softmax of `columns` columns. */
