@@ -1,10 +1,10 @@
 import { FormatError } from '../io/errors.ts';
 import { searchedLayers, type Network, type SearchedOperation } from '../model/graph.ts';
-import { isFloatQuantizer, type LeftQuantizer } from '../quantize/floatQuantizer.ts';
+import type { LeftQuantizer } from '../quantize/floatQuantizer.ts';
 import { largestLevel } from '../quantize/levels.ts';
 import { maxTwinShift, twinShift } from '../quantize/quantizer.ts';
 import { blockMisfit, zeroPointMisfit } from './fitBlocks.ts';
-import { hasIntegerForm, nonlinearUses } from './nonlinearUses.ts';
+import { codesWritten, nonlinearUses } from './nonlinearUses.ts';
 import { rangedTensors } from './ranges.ts';
 import type { LayerRecipe, Recipe } from './recipe.ts';
 
@@ -51,11 +51,10 @@ function missingMeasurement({ integer, layers }: Recipe, network: Network): stri
   for (const { name } of rangedTensors(network)) {
     if (!Object.hasOwn(integer.ranges, name)) return `integer.ranges has no ${name}`;
   }
-  const quantizers = new Map(layers.map(({ name, a }) => [name, a]));
+  const byName = new Map(layers.map((layer) => [layer.name, layer]));
   for (const use of nonlinearUses(network)) {
     const { kind, name } = use.operation;
-    const quantizer = quantizers.get(use.reader.name);
-    if (!quantizer || isFloatQuantizer(quantizer) || !hasIntegerForm(use, quantizer)) continue;
+    if (!codesWritten(use, byName.get(use.reader.name), (range) => integer.ranges[range] as number)) continue;
     const found = integer.nonlinear.some((entry) => entry.kind === kind && entry.name === name);
     if (!found) return `integer.nonlinear has no ${kind} ${name}`;
   }

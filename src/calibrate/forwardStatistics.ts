@@ -7,6 +7,7 @@ import type { Tensors } from '../model/execute.ts';
 import type { Network, Unit } from '../model/graph.ts';
 import type { GpuContext } from '../quantize/context.ts';
 import type { InputRows } from './nonlinearErrors.ts';
+import { largestUnmasked } from './maskedLogits.ts';
 import { nonlinearUses, type NonlinearUse } from './nonlinearUses.ts';
 import { largestOfRows, rangedTensors, type RangedTensor } from './ranges.ts';
 
@@ -62,10 +63,16 @@ export async function observeUnit(
   tensors: Tensors,
   { firstImage, images }: { readonly firstImage: number; readonly images: number },
 ): Promise<void> {
-  for (const { tensor, name, factor } of ranged.filter((entry) => entry.unit === unit)) {
-    const shape = { rows: images, columns: unit.elements[tensor] as number };
-    const largest = await largestOfRows(context, tensors.get(tensor) as GPUBuffer, shape, name);
-    ranges.set(name, Math.max(ranges.get(name) as number, factor * Math.max(...largest)));
+  for (const { tensor, name, factor, masked } of ranged.filter((entry) => entry.unit === unit)) {
+    const columns = unit.elements[tensor] as number;
+    const source = tensors.get(tensor) as GPUBuffer;
+    const largest = masked
+      ? await largestUnmasked(context, source, (images * columns) / masked.tokens, masked, name)
+      : await largestOfRows(context, source, { rows: images, columns }, name);
+    ranges.set(
+      name,
+      Math.max(ranges.get(name) as number, factor * largest.reduce((most, value) => Math.max(most, value))),
+    );
   }
   for (const sample of samples.filter(({ use }) => use.unit === unit)) {
     const source = tensors.get(sample.use.operation.input) as GPUBuffer;
@@ -96,7 +103,10 @@ async function observeRows(
 ): Promise<void> {
   const { use, chosen, extreme } = sample;
   const { columns } = use;
-  const largest = await largestOfRows(context, source, { rows: count, columns }, `input of ${use.operation.name}`);
+  const name = `input of ${use.operation.name}`;
+  const largest = use.masked
+    ? await largestUnmasked(context, source, count, use.masked, name)
+    : await largestOfRows(context, source, { rows: count, columns }, name);
   const top = largest.reduce((best, value, row) => (value > (largest[best] as number) ? row : best), 0);
   const inChunk = chosen.filter((row) => row >= first && row < first + count).map((row) => row - first);
   const indices = Uint32Array.from([...inChunk, top]);

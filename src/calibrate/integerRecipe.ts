@@ -1,8 +1,7 @@
 import type { Model } from '../model/load.ts';
-import { isFloatQuantizer } from '../quantize/floatQuantizer.ts';
 import { inputRows, type ForwardStatistics } from './forwardStatistics.ts';
 import { nonlinearErrors, type Power } from './nonlinearErrors.ts';
-import { hasIntegerForm, type NonlinearUse } from './nonlinearUses.ts';
+import { codesWritten, type NonlinearUse } from './nonlinearUses.ts';
 import {
   NONLINEAR_METHODS,
   type IntegerRecipe,
@@ -24,15 +23,16 @@ export function integerRecipe(
   layers: readonly LayerRecipe[],
 ): IntegerRecipe {
   const { ranges } = statistics;
-  const quantizers = new Map(layers.map(({ name, a }) => [name, a]));
+  const byName = new Map(layers.map((layer) => [layer.name, layer]));
+  const rangeOf = (name: string) => ranges.get(name) as number;
   const powers = new Map<string, { use: NonlinearUse; powers: Record<NonlinearMethod, Power | undefined>[] }>();
   for (const sample of statistics.samples) {
     const { use } = sample;
-    const quantizer = quantizers.get(use.reader.name);
-    if (!quantizer || isFloatQuantizer(quantizer) || !hasIntegerForm(use, quantizer)) continue;
-    const { operation } = use;
-    const range = ranges.get(use.range) as number;
-    const found = nonlinearErrors({ operation, input: inputRows(sample), range, quantizer }, model.parameters);
+    const quantizer = codesWritten(use, byName.get(use.reader.name), rangeOf);
+    if (!quantizer) continue;
+    const { operation, windows, masked } = use;
+    const problem = { operation, windows, masked, input: inputRows(sample), range: rangeOf(use.range), quantizer };
+    const found = nonlinearErrors(problem, model.parameters);
     const key = `${operation.kind} ${operation.name}`; // a norm with two readers is one entry
     powers.set(key, { use, powers: [...(powers.get(key)?.powers ?? []), found] });
   }

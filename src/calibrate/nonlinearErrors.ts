@@ -2,7 +2,7 @@ import type { Dyadic } from '../kernels/dyadic.ts';
 import type { GeluRescale } from '../kernels/geluConstants.ts';
 import { layerNormConstants } from '../kernels/layerNormConstants.ts';
 import { twinThreshold } from '../kernels/softmaxConstants.ts';
-import type { GeluOperation, LayerNormOperation, SoftmaxOperation } from '../model/graph.ts';
+import type { AttentionBiasOperation, GeluOperation, LayerNormOperation, SoftmaxOperation } from '../model/graph.ts';
 import type { Model } from '../model/load.ts';
 import {
   geluForm,
@@ -24,6 +24,7 @@ import { intLayerNormReference } from '../reference/intLayerNorm.ts';
 import { intSoftmaxRow } from '../reference/intSoftmax.ts';
 import { nearestCode, type NonlinearCodes } from '../reference/levels.ts';
 import { shiftGeluRow } from '../reference/shiftGelu.ts';
+import { isMasked } from './maskedLogits.ts';
 import type { NonlinearMethod } from './recipe.ts';
 
 /** Input rows of a nonlinear operation, f32 `[rows][columns]`. */
@@ -36,8 +37,12 @@ export interface InputRows {
 
 export interface NonlinearProblem {
   readonly operation: SoftmaxOperation | GeluOperation | LayerNormOperation;
+  /** Windows of an image, one after the other in the input of softmax. Default 1. */
+  readonly windows?: number;
+  /** What masked logits of softmax. */
+  readonly masked?: AttentionBiasOperation | undefined;
   readonly input: InputRows;
-  /** Largest magnitude that the input may take: of softmax times its scale. */
+  /** Largest magnitude that the input may take: of softmax, without masked logits, times its scale. */
   readonly range: number;
   /** Of the codes that the operation writes, one that `hasIntegerForm` admits. */
   readonly quantizer: ActivationQuantizer;
@@ -127,7 +132,7 @@ function valuesOf(
 }
 
 function softmaxValues(
-  { input, range }: NonlinearProblem,
+  { input, range, windows = 1, masked }: NonlinearProblem,
   operation: SoftmaxOperation,
   quantizer: SoftmaxQuantizer,
   method: NonlinearMethod,
@@ -137,10 +142,13 @@ function softmaxValues(
   const logits = codesOf(input.values, scale / operation.scale, logitBits);
   const heads = steps(quantizer).length;
   const rescales = probabilityRescales(quantizer, heads);
+  const rowsOfWindow = operation.rows / windows;
   return byRow(logits, columns, (row, i) => {
-    const head = Math.floor((((numbers?.[i] ?? i) % operation.rows) * heads) / operation.rows);
+    const number = numbers?.[i] ?? i;
+    const head = Math.floor(((number % rowsOfWindow) * heads) / rowsOfWindow);
     const step = steps(quantizer)[head] as number;
-    const probabilities = intSoftmaxRow(row, constants);
+    const seen = masked ? row.map((logit, column) => (isMasked(masked, number, column) ? -Infinity : logit)) : row;
+    const probabilities = intSoftmaxRow(seen, constants);
     return probabilities.map((p) => step * softmaxInteger(p, quantizer, rescales?.[head]));
   });
 }
@@ -183,6 +191,7 @@ function nonlinearCodesOf(quantizer: UniformQuantizer | LevelsQuantizer): Nonlin
   return quantizer.type === 'levels' ? { kind: 'levels', levels: quantizer.levels } : { kind: 'uniform' };
 }
 
+/** Rows of queries or keys are of one head after the other, each with the scale of its head. */
 function normValues(
   { input, range }: NonlinearProblem,
   { features, epsilon }: LayerNormOperation,
@@ -192,14 +201,18 @@ function normValues(
 ): Float64Array {
   const q = 2 ** (quantizer.bits - 1);
   const xScale = stepFor(RANGE_MARGIN * range, 16);
-  const yScale = quantizer.scales[0] as number;
   const form = layerNormForm(method);
-  const { zeroPoint = 0 } = quantizer;
-  const moved = beta.map((value) => value + zeroPoint * yScale);
-  const constants = layerNormConstants(form, { gamma, beta: moved, epsilon, xScale, yScale });
-  const x = Int16Array.from(codesOf(input.values, xScale, 16));
-  const shape = { features, form, epsilon: constants.epsilon, qmin: -q, qmax: q - 1 };
-  return Float64Array.from(intLayerNormReference(x, constants, shape), (code) => yScale * (code - zeroPoint));
+  const { scales, zeroPoint = 0 } = quantizer;
+  const heads = scales.map((yScale) => {
+    const moved = beta.map((value) => value + zeroPoint * yScale);
+    return { yScale, ...layerNormConstants(form, { gamma, beta: moved, epsilon, xScale, yScale }) };
+  });
+  return byRow(codesOf(input.values, xScale, 16), features, (row, i) => {
+    const { yScale, ...constants } = heads[(input.numbers?.[i] ?? i) % heads.length] as (typeof heads)[number];
+    const shape = { features, form, epsilon: constants.epsilon, qmin: -q, qmax: q - 1 };
+    const codes = intLayerNormReference(Int16Array.from(row), constants, shape);
+    return Float64Array.from(codes, (code) => yScale * (code - zeroPoint));
+  });
 }
 
 /** Signed codes of `bits` as the rescale of an accumulator gives them: halves up, saturated. */

@@ -1,10 +1,10 @@
 import { submit } from '../gpu/kernel.ts';
 import { readF32 } from '../gpu/readback.ts';
 import { rangeStatistics } from '../kernels/rangeStatistics.ts';
-import type { Network, Operation, Unit } from '../model/graph.ts';
+import type { AttentionBiasOperation, Network, Operation, Unit } from '../model/graph.ts';
 import type { GpuContext } from '../quantize/context.ts';
 import { CalibrationError } from './errors.ts';
-import { wholeTensor } from './nonlinearUses.ts';
+import { maskOf, wholeTensor } from './nonlinearUses.ts';
 
 /** A tensor whose largest magnitude integer inference needs, under its name in the recipe. */
 export interface RangedTensor {
@@ -13,6 +13,8 @@ export interface RangedTensor {
   readonly name: string;
   /** What its values are multiplied by: the scale of softmax, 1 for others. */
   readonly factor: number;
+  /** Which of them do not count: logits that softmax leaves out. */
+  readonly masked: AttentionBiasOperation | undefined;
 }
 
 /** The tensors of a network that are kept in integers with a range of their own, and its logits, in the order of the forward pass. */
@@ -20,7 +22,9 @@ export function rangedTensors({ units }: Network): RangedTensor[] {
   return units.flatMap((unit, i) => {
     const factors = new Map(unit.operations.flatMap((operation) => rangedOf(unit, operation)));
     if (i === units.length - 1) factors.set(unit.output, 1);
-    return [...factors].map(([tensor, factor]) => ({ unit, tensor, name: `${unit.name}.${tensor}`, factor }));
+    return [...factors].map(([tensor, factor]) => {
+      return { unit, tensor, name: `${unit.name}.${tensor}`, factor, masked: maskOf(unit, tensor) };
+    });
   });
 }
 
@@ -31,6 +35,7 @@ function rangedOf(unit: Unit, operation: Operation): [tensor: string, factor: nu
     case 'tokens':
       return [operation.input, operation.output].map((tensor) => [tensor, 1]);
     case 'gelu':
+    case 'meanRows':
       return [[operation.input, 1]];
     case 'layerNorm':
       return [[wholeTensor(unit, operation.input), 1]];

@@ -4,8 +4,9 @@ import type { Network, Operation, Unit } from '../../model/graph.ts';
 export type LiveRows = 'all' | ReadonlySet<number>;
 
 /**
- * The rows of every linear layer's output that the logits depend on. After the last attention the head reads the class token alone:
- * what the layers of the last block do to other tokens changes nothing.
+ * The rows of every linear layer's output that the logits depend on. After the last attention the head reads the class token alone, or
+ * the mean of the patches: what the layers of the last block do to other tokens changes nothing. Nor does what the projection of
+ * windows does to padding.
  *
  * @returns by layer name
  */
@@ -41,15 +42,32 @@ function reads(operation: Operation, of: (tensor: string) => LiveRows): [string,
       return [operation.a, operation.b].map((tensor) => [tensor, of(operation.output)]);
     case 'gatherRows': {
       const live = of(operation.output);
-      const kept = live === 'all' ? [...operation.indices] : [...live].map((row) => operation.indices[row] ?? -1);
-      return [[operation.input, new Set(kept.filter((row) => row >= 0))]];
+      const read = live === 'all' ? [...operation.indices] : [...live].map((row) => operation.indices[row] as number);
+      return [[operation.input, rowsOrAll(read, operation.rows)]];
+    }
+    case 'meanRows': {
+      const { input, first, rows } = operation;
+      return [
+        [
+          input,
+          rowsOrAll(
+            Array.from({ length: rows - first }, (_, i) => first + i),
+            rows,
+          ),
+        ],
+      ];
     }
     case 'softmax':
     case 'attentionBias':
-    case 'meanRows':
     case 'tokens':
       return [[operation.input, 'all']]; // rows of heads, and rows that move: not told apart
     case 'matmul':
       return [operation.a, operation.b].map(({ tensor }) => [tensor, 'all']);
   }
+}
+
+/** Rows of `count`, -1 left out. */
+function rowsOrAll(rows: readonly number[], count: number): LiveRows {
+  const some = new Set(rows.filter((row) => row >= 0));
+  return some.size === count ? 'all' : some;
 }
