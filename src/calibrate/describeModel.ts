@@ -13,10 +13,12 @@ export interface OperandDescription {
   readonly granularity: 'tensor' | 'part' | 'head' | 'channel' | 'block' | null;
 }
 
-/** A product that will be quantized: `heads` times `[rows, depth] x [depth, columns]` an image. */
+/** A product that will be quantized: `windows * heads` times `[rows, depth] x [depth, columns]` an image. */
 export interface LayerDescription {
   readonly name: string;
   readonly kind: 'linear' | 'matmul';
+  /** Of attention; 1 for a ViT. */
+  readonly windows: number;
   readonly heads: number;
   readonly rows: number;
   readonly depth: number;
@@ -55,6 +57,7 @@ export function describeModel(model: Model, options: CalibrationOptions): ModelD
         {
           name: operation.name,
           kind: operation.kind,
+          windows: geometry.windows,
           heads: geometry.heads,
           rows: geometry.rows,
           depth: geometry.depth,

@@ -2,6 +2,7 @@ import type { Gpu } from '../gpu/device.ts';
 import { BufferPool } from '../gpu/buffers.ts';
 import { sha256 } from '../io/sha256.ts';
 import { ParameterStore } from '../model/execute.ts';
+import type { Unit } from '../model/graph.ts';
 import type { Model } from '../model/load.ts';
 import { chunksOf, imagesPerChunk, type CalibrationImage } from './imageChunks.ts';
 import { WorkMeter, type Control } from './progress.ts';
@@ -63,13 +64,20 @@ async function patchEntropies(
     meter.advance('drawing synthetic images', done);
     return Promise.resolve();
   });
-  const { embedDim } = model.config;
   const head = inputs[units.length - 1] as Float32Array[];
+  const features = featuresOf(units.at(-1) as Unit);
   return chunks.flatMap((chunk, c) => {
     const tensor = head[c] as Float32Array;
     const size = tensor.length / chunk.length;
-    return chunk.map((_image, i) => similarityEntropy(tensor.subarray(i * size, (i + 1) * size), embedDim));
+    return chunk.map((_image, i) => similarityEntropy(tensor.subarray(i * size, (i + 1) * size), features));
   });
+}
+
+/** Of a token of the unit's input. */
+function featuresOf({ name, input, operations }: Unit): number {
+  const reader = operations.find((operation) => 'features' in operation && operation.input === input);
+  if (!reader || !('features' in reader)) throw new Error(`nothing in ${name} reads tokens`);
+  return reader.features;
 }
 
 /** Entropy of the histogram of the cosines between all pairs of rows. */

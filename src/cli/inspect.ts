@@ -3,6 +3,7 @@ import type { Command } from './command.ts';
 import { EXIT } from './errors.ts';
 import { PRESET_NAMES } from '../calibrate/options.ts';
 import { choice, onOff, optionalPath } from './flags.ts';
+import { loadModel } from './loadModel.ts';
 import { optionFlags, optionsGiven } from './optionFlags.ts';
 import { formatBytes, formatCount, plural, table } from './text.ts';
 
@@ -23,12 +24,12 @@ export const inspect: Command<typeof flags> = {
   ],
   flags,
   examples: ['twinshift inspect models/sample', 'twinshift inspect deit-tiny --weight-bits 4 --activation-bits 8'],
-  async run({ values, given, positionals }, { print }) {
+  async run({ values, given, positionals }, context) {
     const node = await import('../node.ts');
     const settings = values.config === undefined ? {} : await node.loadSettings(values.config);
     const options = node.calibrationOptions(values.preset, { ...settings, ...optionsGiven(values, given) });
-    const model = node.describeModel(await node.loadModelFolder(positionals[0] as string), options);
-    print(values.json ? `${JSON.stringify(model, null, 2)}\n` : layerTable(model));
+    const model = node.describeModel((await loadModel(positionals[0] as string, context)).model, options);
+    context.print(values.json ? `${JSON.stringify(model, null, 2)}\n` : layerTable(model));
     return EXIT.ok;
   },
 };
@@ -44,13 +45,14 @@ function layerTable(model: ModelDescription): string {
     '',
     ...table([header, ...model.layers.map(row), total], ['left', 'left', 'right', 'right', 'right']),
     '',
-    'Not quantized: LayerNorm, softmax, GELU, residual additions, biases, class token and position embedding.',
+    'Not quantized: LayerNorm, softmax, GELU, residual additions, biases, class token, position embedding and relative position bias.',
   ].join('\n')}\n`;
 }
 
 function row(layer: LayerDescription): string[] {
-  const { heads, rows, depth, columns } = layer;
-  const product = `${rows} x ${depth} x ${columns}${heads > 1 ? ` for ${heads} heads` : ''}`;
+  const { windows, heads, rows, depth, columns } = layer;
+  const times = [windows > 1 ? `${windows} windows` : '', heads > 1 ? plural(heads, 'head') : ''].filter(Boolean);
+  const product = `${rows} x ${depth} x ${columns}${times.length > 0 ? ` for ${times.join(' of ')}` : ''}`;
   const isWeight = layer.kind === 'linear';
   return [
     layer.name,
