@@ -2,8 +2,9 @@ import { BufferPool } from '../gpu/buffers.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { concatenate } from '../model/concatenate.ts';
 import { ParameterStore, type ExecutionContext } from '../model/execute.ts';
-import { isSearched, searchedLayers, type Unit } from '../model/graph.ts';
+import { isSearched, searchedLayers, type SearchedOperation, type Unit } from '../model/graph.ts';
 import type { Model } from '../model/load.ts';
+import { storedConfig } from '../model/storedConfig.ts';
 import { foldModel } from '../quantize/folding.ts';
 import { multiplyAccumulates, productGeometry } from '../quantize/geometry.ts';
 import type { UnitCapture } from './captureUnit.ts';
@@ -15,6 +16,7 @@ import { integerRecipe } from './integerRecipe.ts';
 import { meanBits } from './layerPlan.ts';
 import { drawsOf, logitGradients, perturbationGradients } from './logitGradients.ts';
 import { layerOptions, type CalibrationOptions } from './options.ts';
+import { pipelined } from './pipelined.ts';
 import { WorkMeter, type Control } from './progress.ts';
 import { layerWork, quantizeLayer, type QuantizedLayer } from './quantizeLayer.ts';
 import type { QuantizedWeight } from './quantizeWeights.ts';
@@ -130,12 +132,13 @@ class CalibrationRun {
       Promise.resolve(integerRecipe(prepared, this.#statistics, layers)),
     );
     this.#gpu.check();
-    const { config, weightsSha256, rawConfig } = this.#model;
+    const { weightsSha256 } = this.#model;
+    const config = storedConfig(this.#model.config);
     return {
       recipe: {
         format: 'twinshift-recipe',
         version: 3,
-        model: { architecture: config.architecture, weightsSha256, config: rawConfig },
+        model: { architecture: config.architecture, weightsSha256, config },
         options: this.#options,
         images: this.#images.map(({ file, sha256 }) => ({ file, sha256 })),
         ...meanBits(prepared.network, layers),
@@ -257,33 +260,54 @@ class CalibrationRun {
     inputs: readonly Float32Array[],
     gradients: readonly Float32Array[] | undefined,
   ): Promise<{ layers: QuantizedLayer[]; gradients: readonly Float32Array[] | undefined }> {
-    const layers: QuantizedLayer[] = [];
+    let layers: QuantizedLayer[] = [];
     const started = performance.now();
     const onCapture = (images: number) => this.#meter.advance(unit.name, images * this.#captureWork(unit));
     const visit = async (captures: readonly UnitCapture[]): Promise<void> => {
       this.#addTime('capture and backward', performance.now() - started);
-      for (const operation of unit.operations.filter(isSearched)) {
-        const options = layerOptions(this.#options, operation.name);
-        const macs = this.#images.length * multiplyAccumulates(productGeometry(operation, unit));
-        const planned = layerWork(operation, unit, options, this.#images.length);
-        let spent = 0;
-        const onCandidates = (count: number) => {
-          spent += count * macs;
-          this.#candidates += count;
-          this.#candidateMacs += count * macs;
-          this.#meter.advance(unit.name, count * macs);
-        };
-        const result = await this.#timed(`search ${layerKind(operation.name)}`, () =>
-          quantizeLayer(walk.context, walk.model, unit, operation, captures, options, onCandidates),
-        );
-        layers.push(result);
-        this.#meter.advance(unit.name, Math.max(0, planned - spent));
-      }
+      layers = await this.#quantizeLayers(walk, unit, captures);
       this.#gpu.check();
     };
     const averaged = this.#needsGradient && this.#options.gradientSeed === 'perturbation';
     const inputGradients = await visitUnit(walk, unit, inputs, gradients, onCapture, visit, averaged);
     return { layers, gradients: inputGradients };
+  }
+
+  /** The weight of each layer is compensated while the next layer is searched: `compensation` is the time in which no layer is. */
+  async #quantizeLayers(walk: Walk, unit: Unit, captures: readonly UnitCapture[]): Promise<QuantizedLayer[]> {
+    const started = performance.now();
+    let searching = 0;
+    const works = hostWorkFirst(unit).map((operation) => async () => {
+      const before = performance.now();
+      const finish = await this.#searchLayer(walk, unit, operation, captures);
+      searching += performance.now() - before;
+      this.#addTime(`search ${layerKind(operation.name)}`, performance.now() - before);
+      return finish;
+    });
+    const found = new Map((await pipelined(works)).map((result) => [result.layer.name, result]));
+    this.#addTime('compensation', performance.now() - started - searching);
+    return unit.operations.filter(isSearched).map(({ name }) => found.get(name) as QuantizedLayer);
+  }
+
+  async #searchLayer(
+    { context, model }: Walk,
+    unit: Unit,
+    operation: SearchedOperation,
+    captures: readonly UnitCapture[],
+  ): Promise<() => Promise<QuantizedLayer>> {
+    const options = layerOptions(this.#options, operation.name);
+    const macs = this.#images.length * multiplyAccumulates(productGeometry(operation, unit));
+    const planned = layerWork(operation, unit, options, this.#images.length);
+    let spent = 0;
+    const onCandidates = (count: number) => {
+      spent += count * macs;
+      this.#candidates += count;
+      this.#candidateMacs += count * macs;
+      this.#meter.advance(unit.name, count * macs);
+    };
+    const finish = await quantizeLayer(context, model, unit, operation, captures, options, onCandidates);
+    this.#meter.advance(unit.name, Math.max(0, planned - spent));
+    return finish;
   }
 
   #captureWork(unit: Unit): number {
@@ -319,6 +343,12 @@ class CalibrationRun {
   #addTime(stage: string, ms: number): void {
     this.#stages[stage] = (this.#stages[stage] ?? 0) + ms;
   }
+}
+
+/** The searched layers of a unit, those whose weights take the longest to compensate first: others are searched meanwhile. */
+function hostWorkFirst(unit: Unit): SearchedOperation[] {
+  const depth = (operation: SearchedOperation) => (operation.kind === 'linear' ? operation.inFeatures : 0);
+  return unit.operations.filter(isSearched).toSorted((a, b) => depth(b) - depth(a));
 }
 
 function unitMacs(unit: Unit): number {

@@ -20,6 +20,10 @@ export class JsonFields {
     return Object.hasOwn(this.#values, name) && this.#values[name] !== null;
   }
 
+  keys(): string[] {
+    return Object.keys(this.#values);
+  }
+
   value(name: string): unknown {
     return this.has(name) ? this.#values[name] : undefined;
   }
@@ -63,12 +67,49 @@ export class JsonFields {
     return value;
   }
 
+  /** A size that must be there. */
+  size(name: string, most?: number): number {
+    if (!this.has(name)) throw this.wrong(name, 'an integer');
+    return this.count(name, 0, most);
+  }
+
+  /** A list of one to 16 sizes. */
+  sizes(name: string, most = 1_000_000): number[] {
+    const value = this.value(name);
+    const isSize = (v: unknown) => typeof v === 'number' && Number.isInteger(v) && v >= 1 && v <= most;
+    if (!Array.isArray(value) || value.length < 1 || value.length > 16 || !value.every(isSize)) {
+      throw this.wrong(name, `1 to 16 integers in 1..${most}`);
+    }
+    return value as number[];
+  }
+
+  positive(name: string): number {
+    const value = this.number(name);
+    if (!(value > 0)) throw this.wrong(name, 'a positive number');
+    return value;
+  }
+
+  /** One of `words`. */
+  word<Word extends string>(name: string, words: readonly Word[]): Word {
+    const value = this.value(name);
+    if (!(words as readonly unknown[]).includes(value)) throw this.wrong(name, words.map((w) => `"${w}"`).join(' or '));
+    return value as Word;
+  }
+
   numbers(name: string, length: number): number[] {
     const value = this.value(name);
     if (!Array.isArray(value) || value.length !== length || !value.every((v) => Number.isFinite(v))) {
       throw this.wrong(name, `${length} numbers`);
     }
     return value as number[];
+  }
+
+  texts(name: string, length: number): string[] {
+    const value = this.value(name);
+    if (!Array.isArray(value) || value.length !== length || !value.every((v) => typeof v === 'string')) {
+      throw this.wrong(name, `${length} names`);
+    }
+    return value;
   }
 
   /** Refuses fields that would change the network in a way that this program does not know. */

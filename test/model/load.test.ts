@@ -20,8 +20,7 @@ function parse(fields: Record<string, unknown>, cfg: Record<string, unknown> = {
 
 test('reads a plain and a distilled architecture by name', () => {
   expect(parse({ architecture: 'deit_small_patch16_224' })).toEqual({
-    ...{ family: 'vit', classToken: true, registerTokens: 0, embedPrefix: true, globalPool: 'token' },
-    ...{ fcNorm: false, qkNorm: false, layerScale: false },
+    family: 'vit',
     architecture: 'deit_small_patch16_224',
     imageSize: 224,
     patchSize: 16,
@@ -31,7 +30,14 @@ test('reads a plain and a distilled architecture by name', () => {
     hiddenDim: 1536,
     numClasses: 10,
     prefixTokens: 1,
+    classToken: true,
     distilled: false,
+    registerTokens: 0,
+    embedPrefix: true,
+    globalPool: 'token',
+    fcNorm: false,
+    qkNorm: false,
+    layerScale: false,
     qkvBias: true,
     layerNormEpsilon: 1e-6,
     preprocessing: {
@@ -72,7 +78,7 @@ test.each([
   ['Swin', { architecture: 'swin_tiny_patch4_window7_224' }, {}, 'architecture is "swin_tiny_patch4_window7_224"'],
   ['a name that is an object property', { architecture: 'constructor' }, {}, 'architecture is "constructor"'],
   ['a distilled ViT', { architecture: 'vit_tiny_distilled_patch16_224' }, {}, 'architecture is "vit_tiny_distilled'],
-  ['no architecture', {}, {}, 'config.json: architecture is missing, wanted a text'],
+  ['no architecture', {}, {}, 'config.json: architecture is missing, wanted the name of a timm model'],
   ['average pooling', { ...vit, global_pool: 'avg' }, {}, 'global_pool is "avg", wanted "token"'],
   ['an unknown argument', { ...vit, model_args: { init_values: 1e-5 } }, {}, 'model_args.init_values is 0.00001'],
   ['a list for arguments', { ...vit, model_args: [1] }, {}, 'model_args must be a JSON object'],
