@@ -18,6 +18,7 @@ export {
 } from './calibrate/sensitivity.ts';
 export { syntheticImages } from './calibrate/syntheticImages.ts';
 export { OutputError } from './io/errors.ts';
+export { HubError } from './io/hub/errors.ts';
 export { writeFileAtomically, writeFolderAtomically, type WriteOptions } from './io/writeFolder.ts';
 export { ablate, type AblationInput, type AblationRow } from './node/ablate.ts';
 export { CheckpointCache } from './node/checkpointCache.ts';
@@ -53,6 +54,7 @@ export { listImageFolder, loadLabels, type ImageFolder } from './node/imageFolde
 export { checkCurve, layerCurve, type CurveCandidate, type CurveMeasure, type LayerCurve } from './node/layerCurve.ts';
 export { isModelFile, loadModelFile, type ModelFile } from './node/modelFile.ts';
 export { loadModelFolder } from './node/modelFolder.ts';
+export { isOnHub, openModel, type ModelFiles, type OpenModelOptions } from './node/openModel.ts';
 export { openNodeGpu, type NodeGpu } from './node/openGpu.ts';
 export { checkOutputFile } from './node/outputFile.ts';
 export { checkOutputFolder } from './node/outputFolder.ts';

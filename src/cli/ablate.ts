@@ -3,6 +3,7 @@ import type { AblationRow } from '../node.ts';
 import type { Command } from './command.ts';
 import { EXIT, UsageError } from './errors.ts';
 import { choice, integer, integers, onOff, optionalPath, requiredPath } from './flags.ts';
+import { loadModel } from './loadModel.ts';
 import { formatPercent, plural } from './text.ts';
 
 const flags = {
@@ -36,12 +37,13 @@ export const ablate: Command<typeof flags> = {
     'twinshift ablate models/sample --images models/sample/calib --eval models/sample/eval --bits 6,4',
     'twinshift ablate deit-tiny --images photos --count 32 --json',
   ],
-  async run({ values, positionals }, { print, progress, signal }) {
+  async run({ values, positionals }, context) {
+    const { print, progress, signal } = context;
     const node = await import('../node.ts');
     const folder = await node.listImageFolder(values.images);
     const evaluated = values.eval === undefined ? folder : await node.listImageFolder(values.eval);
     node.requireImages(folder, values.count);
-    const model = await node.loadModelFolder(positionals[0] as string);
+    const { model } = await loadModel(positionals[0] as string, context);
     const labels = await node.loadLabels(evaluated, values.labels, model.network.numClasses);
     const { preprocessing } = model.config;
     const read = (done: number, total: number) => progress.report({ stage: 'reading images', done, total });

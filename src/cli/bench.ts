@@ -2,6 +2,7 @@ import { benchSummary, type BenchReport } from './benchSummary.ts';
 import type { Command } from './command.ts';
 import { EXIT } from './errors.ts';
 import { integer, integers, onOff, optionalPath } from './flags.ts';
+import { loadModel } from './loadModel.ts';
 
 const flags = {
   batch: integers('batch sizes to time, 1 to 64', [1, 8, 32], 1, 64),
@@ -23,12 +24,13 @@ export const bench: Command<typeof flags> = {
     'twinshift bench out/sample/model.twinshift.safetensors --against models/sample',
     'twinshift bench sample.twinshift.safetensors --batch 1,64 --seconds 20 --json',
   ],
-  async run({ values, positionals }, { print, progress, signal }) {
+  async run({ values, positionals }, context) {
+    const { print, progress, signal } = context;
     const started = performance.now();
     const node = await import('../node.ts');
     const path = positionals[0] as string;
     const file = await node.loadModelFile(path);
-    const against = values.against === undefined ? undefined : await node.loadModelFolder(values.against);
+    const against = values.against === undefined ? undefined : (await loadModel(values.against, context)).model;
     if (against && values.against !== undefined) await node.checkOriginal(file, against, values.against);
     const { gpu, close } = await node.openNodeGpu({ exactTimestamps: true });
     try {

@@ -2,6 +2,7 @@ import type { CurveMeasure, LayerCurve } from '../node.ts';
 import type { Command } from './command.ts';
 import { EXIT, UsageError } from './errors.ts';
 import { choice, integer, onOff, optionalPath, requiredPath, show } from './flags.ts';
+import { loadModel } from './loadModel.ts';
 import { nearest } from './nearest.ts';
 import { plural, table } from './text.ts';
 
@@ -30,12 +31,13 @@ export const curve: Command<typeof flags> = {
     'twinshift curve models/sample --layer blocks.0.mlp.fc1 --images models/sample/calib',
     'twinshift curve deit-tiny --layer blocks.6.mlp.fc2 --images photos --bits 4 --json',
   ],
-  async run({ values, positionals }, { print, progress, signal }) {
+  async run({ values, positionals }, context) {
+    const { print, progress, signal } = context;
     const started = performance.now();
     const node = await import('../node.ts');
     const folder = await node.listImageFolder(values.images);
     node.requireImages(folder, values.count);
-    const model = await node.loadModelFolder(positionals[0] as string);
+    const { model } = await loadModel(positionals[0] as string, context);
     const { layer, operand, bits, candidates, seed } = values;
     const layers = node.curveLayers(model);
     if (!layers.includes(layer)) {

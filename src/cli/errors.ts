@@ -11,6 +11,7 @@ const INPUT_ERRORS: ReadonlySet<string> = new Set([
   'UsageError',
   'FormatError',
   'InputError',
+  'HubError',
   'ExportError',
   'BudgetError',
 ]);

@@ -3,13 +3,14 @@ import { EXIT, UsageError } from './errors.ts';
 import { evaluateFile } from './evaluateFile.ts';
 import { evaluationSummary, type EvaluationReport } from './evaluationSummary.ts';
 import { evaluateFlags, type EvaluateFlags } from './evaluateFlags.ts';
+import { loadModel } from './loadModel.ts';
 
 export const evaluate: Command<EvaluateFlags> = {
   name: 'evaluate',
   summary: 'measure a quantized model, or the float model alone, on a folder of images',
   positionals: ['<model>'],
   description: [
-    'A folder as <model>: runs the float model and, with --recipe, its quantized form (quantize-dequantize) on every image',
+    'A folder as <model>, or owner/name[@revision] of the Hugging Face hub: runs the float model and, with --recipe, its quantized form (quantize-dequantize) on every image',
     'and compares them: agreement, KL divergence and logit SQNR need no labels; top-1 and top-5 do.',
     'A file as <model>: runs the model file that quantize or export wrote by --runtime, and with --against compares it.',
   ],
@@ -20,33 +21,31 @@ export const evaluate: Command<EvaluateFlags> = {
     'twinshift evaluate out/sample/model.twinshift.safetensors --images models/sample/eval --against models/sample',
   ],
   async run(call, context) {
-    const { isModelFile } = await import('../node.ts');
-    return (await isModelFile(call.positionals[0] as string))
+    const { isModelFile, isOnHub } = await import('../node.ts');
+    const model = call.positionals[0] as string;
+    return !(await isOnHub(model)) && (await isModelFile(model))
       ? evaluateFile(call, context)
       : evaluateModel(call, context);
   },
 };
 
 /** A float model, and its simulation under a recipe. */
-async function evaluateModel(
-  { values, given, positionals }: Call<EvaluateFlags>,
-  { print, progress, signal }: Context,
-): Promise<number> {
+async function evaluateModel({ values, given, positionals }: Call<EvaluateFlags>, context: Context): Promise<number> {
+  const { print, progress, signal } = context;
   const started = performance.now();
   const node = await import('../node.ts');
-  const modelFolder = positionals[0] as string;
+  const modelName = positionals[0] as string;
   for (const name of ['runtime', 'against'] as const) {
     if (given.has(name)) {
       throw new UsageError(
-        `--${name} is for a model file, ${modelFolder} is a folder; give its model.twinshift.safetensors`,
+        `--${name} is for a model file, ${modelName} is a float model; give a model.twinshift.safetensors`,
       );
     }
   }
   const folder = await node.listImageFolder(values.images);
-  const model = await node.loadModelFolder(modelFolder);
+  const { model } = await loadModel(modelName, context);
   const labels = await node.loadLabels(folder, values.labels, model.network.numClasses);
-  const recipe =
-    values.recipe === undefined ? undefined : await node.loadRecipeFolder(values.recipe, model, modelFolder);
+  const recipe = values.recipe === undefined ? undefined : await node.loadRecipeFolder(values.recipe, model, modelName);
   const { gpu, close } = await node.openNodeGpu();
   try {
     const comparison = await node.evaluateFolder(gpu, model, folder, {

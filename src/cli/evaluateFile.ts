@@ -3,6 +3,7 @@ import type { Call, Context } from './command.ts';
 import { EXIT, UsageError } from './errors.ts';
 import type { EvaluateFlags } from './evaluateFlags.ts';
 import { accuracyTable, nearnessRows } from './evaluationSummary.ts';
+import { loadModel } from './loadModel.ts';
 import { openRunner } from './openRunner.ts';
 import { adapterText } from './runReport.ts';
 import { formatBytes, formatDuration, formatPercent, plural, table } from './text.ts';
@@ -17,10 +18,8 @@ interface FileReport extends FileComparison {
 }
 
 /** A model file by one of the runtimes, against its float original where that is given. */
-export async function evaluateFile(
-  { values, positionals }: Call<EvaluateFlags>,
-  { print, progress, signal }: Context,
-): Promise<number> {
+export async function evaluateFile({ values, positionals }: Call<EvaluateFlags>, context: Context): Promise<number> {
+  const { print, progress, signal } = context;
   const started = performance.now();
   const node = await import('../node.ts');
   const { runtime, against, recipe: recipeFolder } = values;
@@ -36,7 +35,7 @@ export async function evaluateFile(
       `${values.images} has no labels.csv, so nothing can be measured; give --labels <file>, --against <model>, or both`,
     );
   }
-  const model = against === undefined ? undefined : await node.loadModelFolder(against);
+  const model = against === undefined ? undefined : (await loadModel(against, context)).model;
   const recipe =
     model && against !== undefined && recipeFolder !== undefined
       ? await node.loadRecipeFolder(recipeFolder, model, against)

@@ -5,6 +5,8 @@ export interface ProgressStep {
   readonly stage: string;
   readonly done: number;
   readonly total: number;
+  /** What to show of both besides, such as bytes. */
+  readonly detail?: string;
   /** What the worker itself expects for the rest; without it the rest of the stage is extrapolated. */
   readonly remainingMs?: number;
 }
@@ -75,7 +77,7 @@ function progressLine(step: ProgressStep, elapsedMs: number): string {
   const filled = Math.floor(BAR_CELLS * fraction);
   const bar = `[${'#'.repeat(filled)}${'.'.repeat(BAR_CELLS - filled)}]`;
   const percent = `${Math.floor(100 * fraction)} %`.padStart(5);
-  const line = `${bar} ${percent}  ${step.stage}`;
+  const line = `${bar} ${percent}  ${step.stage}${step.detail === undefined ? '' : `  ${step.detail}`}`;
   if (elapsedMs < SETTLED_MS || fraction === 0 || fraction === 1) return line;
   return `${line}  ${formatRemaining(step.remainingMs ?? (elapsedMs * (1 - fraction)) / fraction)} left`;
 }

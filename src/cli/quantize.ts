@@ -5,6 +5,7 @@ import type { Command } from './command.ts';
 import { EXIT } from './errors.ts';
 import { PRESET_NAMES } from '../calibrate/options.ts';
 import { choice, integer, onOff, optionalNumber, optionalPath, requiredPath } from './flags.ts';
+import { loadModel } from './loadModel.ts';
 import { optionFlags, optionsGiven } from './optionFlags.ts';
 import { nonlinearFlag } from './nonlinearFlag.ts';
 import { runSummary, type RunReport } from './runReport.ts';
@@ -45,7 +46,8 @@ export const quantize: Command<typeof flags> = {
   summary: 'calibrate a float model on images; write its recipe and a file for inference in integers',
   positionals: ['<model>'],
   description: [
-    'Quantizes a ViT or DeiT: <model> is a folder with config.json and model.safetensors.',
+    'Quantizes a ViT or DeiT: <model> is a folder with config.json and model.safetensors, or owner/name[@revision] of the',
+    'Hugging Face hub, which is fetched into its cache.',
     'Presets: fast, default, best (slower, for 6 bits and fewer), paper (PTQ4ViT as published), base (Base PTQ, for',
     'comparison) and reference (the float quantizers of the published code). Flags go over --config, which goes over the preset.',
     'docs/options.md tells every option with its paper.',
@@ -56,22 +58,23 @@ export const quantize: Command<typeof flags> = {
     'twinshift quantize models/sample --images models/sample/calib --out out/sample',
     'twinshift quantize deit-tiny --images photos --weight-bits 6 --activation-bits 6 --out out/w6a6',
   ],
-  async run({ values, given, positionals }, { print, progress, signal }) {
+  async run({ values, given, positionals }, context) {
+    const { print, progress, signal } = context;
     const started = performance.now();
     const node = await import('../node.ts');
-    const modelFolder = positionals[0] as string;
+    const modelName = positionals[0] as string;
     const settings = values.config === undefined ? {} : await node.loadSettings(values.config);
     const chosen = node.calibrationOptions(values.preset, { ...settings, ...optionsGiven(values, given) });
     const budget = budgetOf(values);
     const synthetic = values.images === SYNTHETIC;
-    await node.checkOutputFolder(values.out, {
-      force: values.force,
-      inputs: synthetic ? [modelFolder] : [modelFolder, values.images],
-    });
+    const checkOutput = (inputs: readonly string[]) =>
+      node.checkOutputFolder(values.out, { force: values.force, inputs });
+    await checkOutput(synthetic ? [modelName] : [modelName, values.images]);
     const out = values.out.replace(/(?<=.)[\\/]+$/, ''); // its report stands beside it, not in it
     const folder = synthetic ? undefined : await node.listImageFolder(values.images);
     if (folder) node.requireImages(folder, values.count);
-    const model = await node.loadModelFolder(modelFolder);
+    const { model, folder: modelFolder, hub } = await loadModel(modelName, context);
+    if (hub) await checkOutput([modelFolder]);
     const labels = await labelsOf(folder, values.labels, chosen, model.network.numClasses);
     const { gpu, close } = await node.openNodeGpu();
     try {
@@ -114,7 +117,8 @@ export const quantize: Command<typeof flags> = {
       const report: RunReport = {
         format: 'twinshift-run',
         version: 1,
-        model: modelFolder,
+        model: modelName,
+        modelCommit: hub?.commit ?? null,
         out,
         images: images.length,
         ignoredFiles: folder?.ignored ?? 0,

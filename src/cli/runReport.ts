@@ -8,6 +8,8 @@ export interface RunReport {
   /** Folders as they were given. */
   readonly model: string;
   readonly out: string;
+  /** Of a model of the hub, what its revision was; null for a folder. */
+  readonly modelCommit: string | null;
   readonly images: number;
   /** Images drawn by the program, not photographs. */
   readonly syntheticImages: boolean;
