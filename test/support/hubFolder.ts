@@ -49,17 +49,17 @@ export function useHub() {
   };
   return {
     folder,
-    async hub(served: ServedRepository = MODEL, fault?: Fault): Promise<HubServer> {
+    hub: async (served: ServedRepository = MODEL, fault?: Fault): Promise<HubServer> => {
       const hub = await startHub(served, fault);
       hubs.push(hub);
       return hub;
     },
     /** Opens a model of the hub with a cache in `home`. */
-    async open(
+    open: async (
       hub: Pick<HubServer, 'endpoint'>,
       home: string,
       { name = MODEL.repository, env = {}, ...control }: SnapshotControl & { name?: string; env?: Environment } = {},
-    ): Promise<Snapshot> {
+    ): Promise<Snapshot> => {
       const settings = await hubSettings({ HF_ENDPOINT: hub.endpoint, HF_HOME: home, ...env });
       const reference = parseHubReference(name);
       if (!reference) throw new Error(`${name} is no reference`);
