@@ -1,6 +1,12 @@
 import type { ModelConfig, SwinConfig, VitConfig } from './config.ts';
 import { swinStages } from './swin.ts';
 
+export interface Parameter {
+  readonly shape: readonly number[];
+  /** Row-major. */
+  readonly values: Float32Array;
+}
+
 /** Canonical (timm) names of all parameters that a checkpoint has, in the order of the forward pass, with their shapes. */
 export function parameterShapes(config: ModelConfig): ReadonlyMap<string, readonly number[]> {
   const shapes = new Shapes();

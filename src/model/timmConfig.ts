@@ -1,18 +1,16 @@
-import { FormatError } from '../io/errors.ts';
 import { timmResizeSize, type Preprocessing } from '../io/preprocess.ts';
-import type { ModelConfig } from './config.ts';
+import type { ModelConfig, SwinConfig, VitConfig } from './config.ts';
+import { checkedSizes } from './configChecks.ts';
 import { JsonFields } from './jsonFields.ts';
+import { swinArchitecture, vitArchitecture, type SwinArchitecture, type VitArchitecture } from './timmArchitectures.ts';
 
-const widths: Readonly<Record<string, { embedDim: number; depth: number; heads: number }>> = {
-  tiny: { embedDim: 192, depth: 12, heads: 3 },
-  small: { embedDim: 384, depth: 12, heads: 6 },
-  base: { embedDim: 768, depth: 12, heads: 12 },
-};
-
-const architecturePattern = /^(?:vit|deit)_(tiny|small|base)(_distilled)?_patch(8|16|32)_(?:224|384)(?:_in21k)?$/;
-
-/** Arguments of timm's constructor that change nothing at inference. */
-const trainingArguments = new Set(['drop_rate', 'attn_drop_rate', 'drop_path_rate', 'pos_drop_rate', 'weight_init']);
+/** Arguments of timm's constructors that change nothing at inference, or nothing for the one size of the input. */
+const unread = new Set([
+  ...['drop_rate', 'attn_drop_rate', 'drop_path_rate', 'pos_drop_rate', 'proj_drop_rate', 'patch_drop_rate'],
+  ...['weight_init', 'dynamic_img_size', 'dynamic_img_pad', 'strict_img_size', 'in_chans'],
+]);
+const sizeArguments = ['patch_size', 'embed_dim', 'num_heads', 'img_size', 'mlp_ratio', 'qkv_bias', 'num_classes'];
+const vitArguments = ['depth', 'global_pool', 'class_token', 'no_embed_class', 'reg_tokens', 'init_values', 'fc_norm'];
 
 /**
  * Reads a timm `config.json`: architecture by name, sizes overridden by `model_args`, preprocessing from `pretrained_cfg`.
@@ -20,61 +18,102 @@ const trainingArguments = new Set(['drop_rate', 'attn_drop_rate', 'drop_path_rat
  * @throws FormatError naming the file, the field and the value seen
  */
 export function readTimmConfig(top: JsonFields): ModelConfig {
-  const architecture = top.text('architecture');
-  const match = architecturePattern.exec(architecture.split('.')[0] as string);
-  const distilled = match?.[2] !== undefined;
-  if (!match || (distilled && !architecture.startsWith('deit'))) {
-    throw top.wrong(
-      'architecture',
-      'vit_ or deit_ tiny, small or base with patch8, patch16 or patch32, deit also _distilled',
-    );
-  }
-  if (top.has('global_pool') && top.text('global_pool') !== 'token') throw top.wrong('global_pool', '"token"');
-  const width = widths[match[1] as string] as { embedDim: number; depth: number; heads: number };
-  const args = top.has('model_args') ? top.object('model_args') : new JsonFields({}, top.file, 'model_args.');
-  args.allow(
-    ['patch_size', 'embed_dim', 'depth', 'num_heads', 'img_size', 'mlp_ratio', 'qkv_bias', 'num_classes'],
-    trainingArguments,
+  const name = top.text('architecture').split('.')[0] as string;
+  const vit = vitArchitecture(name);
+  if (vit) return readVit(top, vit);
+  const swin = swinArchitecture(name);
+  if (swin) return readSwin(top, swin);
+  throw top.wrong(
+    'architecture',
+    'a ViT, DeiT (1 or 3) or Swin (1) of timm such as vit_base_patch16_224, deit_tiny_distilled_patch16_224, ' +
+      'vit_medium_patch16_reg4_gap_256 or swin_small_patch4_window7_224',
   );
+}
+
+function readVit(top: JsonFields, defaults: VitArchitecture): VitConfig {
+  const args = readArguments(top, [...sizeArguments, ...vitArguments, 'qk_norm']);
+  const distilled = defaults.distilled ?? false;
+  const flag = (name: string, fallback: boolean) => (args.has(name) ? args.flag(name) : fallback);
+  const embedDim = args.count('embed_dim', defaults.embedDim);
+  const globalPool = args.has('global_pool') ? args.word('global_pool', POOLS) : (defaults.globalPool ?? 'token');
+  if (top.has('global_pool') && top.text('global_pool') !== globalPool)
+    throw top.wrong('global_pool', `"${globalPool}"`);
+  const classToken = flag('class_token', defaults.classToken ?? true);
+  if (globalPool === 'token' && !classToken)
+    throw args.wrong('class_token', 'true where the head reads the class token');
+  const none = args.has('reg_tokens') && args.value('reg_tokens') === 0;
+  const registerTokens = none ? 0 : args.count('reg_tokens', defaults.registerTokens ?? 0, 1000);
+  return checkedSizes(
+    {
+      family: 'vit',
+      ...readCommon(top, args, defaults),
+      embedDim,
+      depth: args.count('depth', defaults.depth, 1000),
+      heads: args.count('num_heads', defaults.heads),
+      hiddenDim: Math.trunc(embedDim * readRatio(args, defaults.hiddenRatio)),
+      prefixTokens: Number(classToken) + Number(distilled) + registerTokens,
+      classToken,
+      distilled,
+      registerTokens,
+      embedPrefix: !flag('no_embed_class', defaults.embedPrefix === false),
+      globalPool,
+      fcNorm: flag('fc_norm', defaults.fcNorm ?? globalPool === 'avg'),
+      qkNorm: flag('qk_norm', false),
+      layerScale: args.has('init_values') ? args.number('init_values') !== 0 : (defaults.layerScale ?? false),
+      layerNormEpsilon: 1e-6,
+    },
+    top.file,
+  );
+}
+
+const POOLS = ['token', 'avg'] as const;
+
+function readSwin(top: JsonFields, defaults: SwinArchitecture): SwinConfig {
+  const args = readArguments(top, [...sizeArguments, 'depths', 'window_size', 'ape', 'patch_norm']);
+  if (top.has('global_pool') && top.text('global_pool') !== 'avg') throw top.wrong('global_pool', '"avg"');
+  return checkedSizes(
+    {
+      family: 'swin',
+      ...readCommon(top, args, defaults),
+      embedDim: args.count('embed_dim', defaults.embedDim),
+      depths: args.has('depths') ? args.sizes('depths', 1000) : defaults.depths,
+      heads: args.has('num_heads') ? args.sizes('num_heads') : defaults.heads,
+      windowSize: args.count('window_size', defaults.windowSize),
+      hiddenRatio: readRatio(args, 4),
+      patchNorm: args.has('patch_norm') ? args.flag('patch_norm') : true,
+      absolutePosition: args.has('ape') && args.flag('ape'),
+      layerNormEpsilon: 1e-5,
+    },
+    top.file,
+  );
+}
+
+function readArguments(top: JsonFields, known: readonly string[]): JsonFields {
+  const args = top.has('model_args') ? top.object('model_args') : new JsonFields({}, top.file, 'model_args.');
+  args.allow(known, unread);
+  if (args.has('in_chans') && args.value('in_chans') !== 3) throw args.wrong('in_chans', '3');
+  return args;
+}
+
+function readCommon(top: JsonFields, args: JsonFields, defaults: { patchSize: number; qkvBias?: boolean }) {
   const pretrained = top.has('pretrained_cfg') ? top.object('pretrained_cfg') : top;
   const imageSize = readImageSize(args, pretrained);
-  const patchSize = args.count('patch_size', Number(match[3]));
-  if (imageSize % patchSize !== 0) {
-    throw new FormatError(`${top.file}: patch size ${patchSize} does not divide the image size ${imageSize}`);
-  }
-  const embedDim = args.count('embed_dim', width.embedDim);
-  const heads = args.count('num_heads', width.heads);
-  if (embedDim % heads !== 0) {
-    throw new FormatError(`${top.file}: ${heads} heads do not divide the embedding of ${embedDim} features`);
-  }
-  const hiddenDim = Math.trunc(embedDim * (args.has('mlp_ratio') ? args.number('mlp_ratio') : 4));
-  if (hiddenDim < 1) throw args.wrong('mlp_ratio', 'a positive number');
   const numClasses = args.count('num_classes', top.count('num_classes', pretrained.count('num_classes', 1000)));
   const labels = readLabels([top, pretrained], numClasses);
   return {
-    family: 'vit',
-    architecture,
+    architecture: top.text('architecture'),
     imageSize,
-    patchSize,
-    embedDim,
-    depth: args.count('depth', width.depth, 1000),
-    heads,
-    hiddenDim,
+    patchSize: args.count('patch_size', defaults.patchSize),
     numClasses,
-    prefixTokens: distilled ? 2 : 1,
-    classToken: true,
-    distilled,
-    registerTokens: 0,
-    embedPrefix: true,
-    globalPool: 'token',
-    fcNorm: false,
-    qkNorm: false,
-    layerScale: false,
-    qkvBias: args.has('qkv_bias') ? args.flag('qkv_bias') : true,
-    layerNormEpsilon: 1e-6,
+    qkvBias: args.has('qkv_bias') ? args.flag('qkv_bias') : (defaults.qkvBias ?? true),
     preprocessing: readPreprocessing(pretrained, imageSize),
     ...(labels ? { labels } : {}),
   };
+}
+
+/** Features between fc1 and fc2 over those of a token. */
+function readRatio(args: JsonFields, fallback = 4): number {
+  return args.has('mlp_ratio') ? args.positive('mlp_ratio') : fallback;
 }
 
 function readImageSize(args: JsonFields, pretrained: JsonFields): number {
@@ -91,15 +130,17 @@ function readPreprocessing(fields: JsonFields, imageSize: number): Preprocessing
   if (interpolation !== 'bicubic' && interpolation !== 'bilinear') {
     throw fields.wrong('interpolation', '"bicubic" or "bilinear"');
   }
-  if (fields.has('crop_mode') && fields.text('crop_mode') !== 'center') throw fields.wrong('crop_mode', '"center"');
+  const cropMode = fields.has('crop_mode') ? fields.text('crop_mode') : 'center';
+  if (cropMode !== 'center' && cropMode !== 'squash') throw fields.wrong('crop_mode', '"center" or "squash"');
   const cropPct = fields.number('crop_pct');
   if (!(cropPct > 0 && cropPct <= 1)) throw fields.wrong('crop_pct', 'a number in (0, 1]');
   const std = fields.numbers('std', 3);
   if (!std.every((s) => s > 0)) throw fields.wrong('std', 'three positive numbers');
+  const resized = timmResizeSize(imageSize, cropPct);
   return {
     width: imageSize,
     height: imageSize,
-    resizeShortestEdge: timmResizeSize(imageSize, cropPct),
+    resizeShortestEdge: cropMode === 'squash' ? { width: resized, height: resized } : resized,
     interpolation,
     cropRounding: 'half-even',
     rescale: 1 / 255,

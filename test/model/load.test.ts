@@ -74,13 +74,13 @@ test('model_args override the sizes of the name; labels are taken', () => {
 
 const vit = { architecture: 'vit_tiny_patch16_224' };
 test.each([
-  ['another family', { architecture: 'resnet50' }, {}, 'config.json: architecture is "resnet50", wanted vit_ or deit_'],
-  ['Swin', { architecture: 'swin_tiny_patch4_window7_224' }, {}, 'architecture is "swin_tiny_patch4_window7_224"'],
+  ['another family', { architecture: 'resnet50' }, {}, 'config.json: architecture is "resnet50", wanted a ViT, DeiT'],
+  ['another Swin', { architecture: 'swinv2_tiny_window8_256' }, {}, 'architecture is "swinv2_tiny_window8_256"'],
   ['a name that is an object property', { architecture: 'constructor' }, {}, 'architecture is "constructor"'],
   ['a distilled ViT', { architecture: 'vit_tiny_distilled_patch16_224' }, {}, 'architecture is "vit_tiny_distilled'],
   ['no architecture', {}, {}, 'config.json: architecture is missing, wanted the name of a timm model'],
   ['average pooling', { ...vit, global_pool: 'avg' }, {}, 'global_pool is "avg", wanted "token"'],
-  ['an unknown argument', { ...vit, model_args: { init_values: 1e-5 } }, {}, 'model_args.init_values is 0.00001'],
+  ['an unknown argument', { ...vit, model_args: { pre_norm: true } }, {}, 'model_args.pre_norm is true'],
   ['a list for arguments', { ...vit, model_args: [1] }, {}, 'model_args must be a JSON object'],
   ['heads', { ...vit, model_args: { num_heads: 5 } }, {}, '5 heads do not divide the embedding of 192 features'],
   ['patches', { ...vit, model_args: { patch_size: 15 } }, {}, 'patch size 15 does not divide the image size 224'],
@@ -97,7 +97,7 @@ test.each([
   ['an oblong input', vit, { input_size: [3, 224, 256] }, 'pretrained_cfg.input_size is [3,224,256]'],
   ['grey input', vit, { input_size: [1, 224, 224] }, 'pretrained_cfg.input_size is [1,224,224]'],
   ['another image size', { ...vit, model_args: { img_size: 240 } }, {}, 'wanted [3, 240, 240]'],
-  ['a squashing crop', vit, { crop_mode: 'squash' }, 'pretrained_cfg.crop_mode is "squash", wanted "center"'],
+  ['another crop', vit, { crop_mode: 'border' }, 'pretrained_cfg.crop_mode is "border", wanted "center"'],
   ['a crop above 1', vit, { crop_pct: 1.5 }, 'pretrained_cfg.crop_pct is 1.5'],
   ['another filter', vit, { interpolation: 'random' }, 'pretrained_cfg.interpolation is "random"'],
   ['no mean', vit, { mean: null }, 'pretrained_cfg.mean is missing, wanted 3 numbers'],

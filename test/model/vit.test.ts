@@ -10,6 +10,7 @@ import {
 } from '../../src/model/execute.ts';
 import type { Unit } from '../../src/model/graph.ts';
 import type { Model } from '../../src/model/load.ts';
+import { compareGolden, LOGITS } from '../support/compareGolden.ts';
 import { dataDirectory } from '../support/data.ts';
 import { nmse, useGpu } from '../support/device.ts';
 import { doubleForward, searchedOutputs } from '../support/doubleForward.ts';
@@ -26,42 +27,10 @@ function open(model: Model): ExecutionContext & Disposable {
   return { device, pool, parameters, [Symbol.dispose]: () => parameters.destroy() };
 }
 
-/** Where a module of timm has its output here; a whole block is its unit. */
-function placeOf(model: Model, module: string): { unit: string; tensor: string } {
-  const layer = searchedOutputs(model.network).find((place) => place.layer === module);
-  if (layer) return { unit: layer.unit.name, tensor: layer.tensor };
-  const block = model.network.units.find((unit) => unit.name === module);
-  if (!block) throw new Error(`no module ${module}`);
-  return { unit: block.name, tensor: block.output };
-}
-
-const LOGITS = 1e-8;
-const GRADIENTS = 1e-6;
-
-/** Logits and, for each module named, output and gradient against PyTorch; prints the errors. */
-async function compare({ model, golden }: GoldenModel, name: string, modules: readonly string[]): Promise<void> {
-  using context = open(model);
-  const { patches, images } = patchesOf(golden('pixels') as Float32Array, model);
-  const seed = golden('seed') as Float32Array;
-  const result = await everything(context, model.network, patches, images, seed);
-  const logits = nmse(result.logits, golden('logits') as Float32Array);
-  expect(logits).toBeLessThanOrEqual(LOGITS);
-  let [worst, compared] = [0, 0];
-  for (const module of modules) {
-    const { unit, tensor } = placeOf(model, module);
-    const out = golden(`out.${module}`);
-    if (out) expect(nmse(result.tensor(unit, tensor), out), `output of ${module}`).toBeLessThanOrEqual(LOGITS);
-    const grad = golden(`grad.${module}`);
-    if (!grad) continue;
-    const error = nmse(result.gradient(unit, tensor), grad);
-    expect(error, `gradient of ${module}`).toBeLessThanOrEqual(GRADIENTS);
-    worst = Math.max(worst, error);
-    compared++;
-  }
-  expect(compared).toBe(modules.length);
-  console.log(
-    `${name}: NMSE of logits ${logits.toExponential(1)}, worst of ${compared} gradients ${worst.toExponential(1)}`,
-  );
+/** As `compareGolden`, with parameters of its own. */
+async function compare(golden: GoldenModel, name: string, modules: readonly string[]): Promise<void> {
+  using context = open(golden.model);
+  await compareGolden(context, golden, name, modules);
 }
 
 describe.each(['vit-plain', 'vit-distilled'] as const)('%s, a tiny random model', (name) => {
