@@ -54,7 +54,7 @@ export { listImageFolder, loadLabels, type ImageFolder } from './node/imageFolde
 export { checkCurve, layerCurve, type CurveCandidate, type CurveMeasure, type LayerCurve } from './node/layerCurve.ts';
 export { isModelFile, loadModelFile, type ModelFile } from './node/modelFile.ts';
 export { loadModelFolder } from './node/modelFolder.ts';
-export { isOnHub, openModel, type ModelFiles, type OpenModelOptions } from './node/openModel.ts';
+export { isOnHub, openModel, type LocalModel, type OpenModelOptions } from './node/openModel.ts';
 export { openNodeGpu, type NodeGpu } from './node/openGpu.ts';
 export { checkOutputFile } from './node/outputFile.ts';
 export { checkOutputFolder } from './node/outputFolder.ts';

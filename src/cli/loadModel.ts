@@ -1,9 +1,9 @@
-import type { Model, ModelFiles } from '../node.ts';
+import type { LocalModel, Model } from '../node.ts';
 import type { Context } from './command.ts';
 import { formatBytes } from './text.ts';
 
 /** A float model, and where it was found. */
-export interface FoundModel extends ModelFiles {
+export interface FoundModel extends LocalModel {
   readonly model: Model;
 }
 
@@ -12,7 +12,7 @@ export async function loadModel(name: string, context: Pick<Context, 'progress' 
   const { progress, signal } = context;
   const node = await import('../node.ts');
   let start: { readonly ms: number; readonly bytes: number } | undefined;
-  const files = await node.openModel(name, {
+  const found = await node.openModel(name, {
     signal,
     onHub: ({ repository }, endpoint) =>
       progress.report({ stage: `asking ${endpoint} for ${repository}`, done: 0, total: 0 }),
@@ -32,5 +32,5 @@ export async function loadModel(name: string, context: Pick<Context, 'progress' 
     onNote: (text) => progress.note(`twinshift: ${text}`),
   });
   progress.clear();
-  return { ...files, model: await node.loadModelFolder(files.folder) };
+  return { ...found, model: await node.loadModelFolder(found.folder) };
 }

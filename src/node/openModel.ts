@@ -5,7 +5,7 @@ import { hubSettings, type Environment } from './hub/settings.ts';
 import { exists } from './inputFile.ts';
 
 /** A model on this machine. */
-export interface ModelFiles {
+export interface LocalModel {
   /** With `config.json` and the weights, for `loadModelFolder`. */
   readonly folder: string;
   /** Where it was had from, when that is the hub. */
@@ -31,7 +31,7 @@ export async function isOnHub(model: string): Promise<boolean> {
  * @throws HubError naming repository, file and endpoint when the hub does not give it
  * @throws OutputError when the cache cannot be written
  */
-export async function openModel(model: string, options: OpenModelOptions = {}): Promise<ModelFiles> {
+export async function openModel(model: string, options: OpenModelOptions = {}): Promise<LocalModel> {
   if (await exists(model)) return { folder: model, hub: null };
   let reference: HubReference | undefined;
   try {

@@ -1,7 +1,7 @@
 import { copyFile, link, mkdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
-import { CONFIG, INDEX, PREPROCESSOR, shardNames, WEIGHTS } from '../../io/hub/modelFiles.ts';
 import { isCommit, type HubReference } from '../../io/hub/reference.ts';
+import { CONFIG_FILE, INDEX_FILE, PROCESSOR_FILE, shardNames, WEIGHTS_FILE } from '../../model/modelFiles.ts';
 
 /** The folder of one repository in the cache of Hugging Face: `blobs/<etag>`, `refs/<revision>`, `snapshots/<commit>/<file>`. */
 export function repositoryFolder(cache: string, { repository }: HubReference): string {
@@ -40,17 +40,17 @@ export async function missingFiles(folder: string, commit: string): Promise<stri
   const snapshot = snapshotFolder(folder, commit);
   const has = async (name: string) => (await sizeOf(join(snapshot, name))) !== undefined;
   const missing: string[] = [];
-  if (!(await has(CONFIG))) missing.push(CONFIG);
-  if (!(await has(PREPROCESSOR)) && (await sizeOf(join(folder, '.no_exist', commit, PREPROCESSOR))) === undefined) {
-    missing.push(PREPROCESSOR);
+  if (!(await has(CONFIG_FILE))) missing.push(CONFIG_FILE);
+  if (!(await has(PROCESSOR_FILE)) && (await sizeOf(join(folder, '.no_exist', commit, PROCESSOR_FILE))) === undefined) {
+    missing.push(PROCESSOR_FILE);
   }
-  if (await has(WEIGHTS)) return missing;
-  if (!(await has(INDEX))) return [...missing, WEIGHTS];
+  if (await has(WEIGHTS_FILE)) return missing;
+  if (!(await has(INDEX_FILE))) return [...missing, WEIGHTS_FILE];
   try {
-    const names = shardNames(await readFile(join(snapshot, INDEX), 'utf8'), INDEX);
+    const names = shardNames(await readFile(join(snapshot, INDEX_FILE), 'utf8'), INDEX_FILE);
     for (const name of names) if (!(await has(name))) missing.push(name);
   } catch {
-    missing.push(INDEX); // damaged: to be fetched again
+    missing.push(INDEX_FILE); // damaged: to be fetched again
   }
   return missing;
 }

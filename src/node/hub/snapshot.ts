@@ -4,11 +4,12 @@ import { OutputError } from '../../io/errors.ts';
 import type { HubAccess, Patience } from '../../io/hub/access.ts';
 import { download } from '../../io/hub/download.ts';
 import { HubError } from '../../io/hub/errors.ts';
-import { INDEX, neededFiles, PREPROCESSOR, shardFiles, shardNames } from '../../io/hub/modelFiles.ts';
 import { inParallel } from '../../io/hub/parallel.ts';
 import { isCommit, type HubReference } from '../../io/hub/reference.ts';
 import { fetchRepository, readRepository, type HubFile, type HubRepository } from '../../io/hub/repository.ts';
 import { sleep } from '../../io/hub/retry.ts';
+import { neededFiles, shardFiles } from '../../model/hubFiles.ts';
+import { INDEX_FILE, PROCESSOR_FILE, shardNames } from '../../model/modelFiles.ts';
 import {
   blobPath,
   cachedCommit,
@@ -60,12 +61,12 @@ export async function openSnapshot(
   const cached = await cachedCommit(folder, reference);
   const missing = cached === undefined ? [] : await missingFiles(folder, cached);
   const usable =
-    cached !== undefined && missing.every((name) => name === PREPROCESSOR)
+    cached !== undefined && missing.every((name) => name === PROCESSOR_FILE)
       ? { folder: snapshotFolder(folder, cached), commit: cached }
       : undefined;
   const useCached = (snapshot: Snapshot): Snapshot => {
     if (missing.length > 0) {
-      control.onNote?.(`${repository}: ${PREPROCESSOR} was never fetched; should the model have one, it is not read`);
+      control.onNote?.(`${repository}: ${PROCESSOR_FILE} was never fetched; should the model have one, it is not read`);
     }
     return snapshot;
   };
@@ -130,12 +131,12 @@ async function fill(
   };
   if (index) {
     await fetchAll([index]);
-    const path = join(snapshot, INDEX);
+    const path = join(snapshot, INDEX_FILE);
     all.push(...shardFiles(repository, shardNames(await readFile(path, 'utf8'), path), endpoint));
   }
   await fetchAll(all, control.onBytes);
   const remembered = [rememberCommit(folder, reference, commit)];
-  if (!repository.files.has(PREPROCESSOR)) remembered.push(rememberAbsence(folder, commit, PREPROCESSOR));
+  if (!repository.files.has(PROCESSOR_FILE)) remembered.push(rememberAbsence(folder, commit, PROCESSOR_FILE));
   // a cache that is whole may be read-only
   for (const each of remembered) await each.catch(() => undefined);
   return { folder: snapshot, commit };
