@@ -11,8 +11,15 @@ export function checkedSizes<Config extends ModelConfig>(config: Config, file: s
   if (imageSize % patchSize !== 0) {
     throw new FormatError(`${file}: patch size ${patchSize} does not divide the image size ${imageSize}`);
   }
-  if (config.family === 'vit') checkHeads(config.embedDim, config.heads, file);
-  else {
+  if (config.family === 'vit') {
+    checkHeads(config.embedDim, config.heads, file);
+    const { classToken, distilled, globalPool } = config;
+    if (globalPool === 'token' && !classToken) throw new FormatError(`${file}: globalPool "token" needs a class token`);
+    if (distilled && (globalPool !== 'token' || !classToken)) {
+      throw new FormatError(`${file}: two heads read two tokens, they cannot be pooled`);
+    }
+  }
+  if (config.family === 'swin') {
     if (config.depths.length !== config.heads.length) {
       throw new FormatError(
         `${file}: ${config.depths.length} stages by their depths, ${config.heads.length} by their heads`,
