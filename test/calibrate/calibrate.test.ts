@@ -1,25 +1,15 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { calibrate } from '../../src/calibrate/calibrate.ts';
 import type { CalibrationImage } from '../../src/calibrate/imageChunks.ts';
-import { captureUnit } from '../../src/calibrate/captureUnit.ts';
 import type { CheckpointStore } from '../../src/calibrate/checkpoint.ts';
 import { CalibrationError } from '../../src/calibrate/errors.ts';
-import { fisherSeed } from '../../src/calibrate/gradientSeed.ts';
 import { calibrationOptions } from '../../src/calibrate/presets.ts';
 import type { LayerRecipe, Recipe } from '../../src/calibrate/recipe.ts';
 import { quantizedWeightsFile } from '../../src/calibrate/weightsFile.ts';
-import { readBytes } from '../../src/gpu/readback.ts';
-import { normalizePixels } from '../../src/io/preprocess.ts';
 import { modelSizes } from '../../src/model/config.ts';
-import { forwardNetwork, forwardUnit, ParameterStore } from '../../src/model/execute.ts';
-import { isSearched } from '../../src/model/graph.ts';
 import type { Model } from '../../src/model/load.ts';
-import { patchCodes, unfoldPatches } from '../../src/model/patches.ts';
-import { productGeometry } from '../../src/quantize/geometry.ts';
-import { layerWeight } from '../../src/quantize/layerWeight.ts';
-import { packRows } from '../../src/kernels/pack.ts';
 import { useGpu } from '../support/device.ts';
-import { doubleLayerScore } from '../support/doubleLayerScore.ts';
+import { doubleScores } from '../support/doubleScores.ts';
 import { sampleImages, sampleModel } from '../support/sample.ts';
 
 const shared = useGpu();
@@ -63,70 +53,12 @@ test.each([
   const alone = { folding: 'none', compensation: 'none', rounding: 'nearest', biasCorrection: 'none' } as const;
   const options = { ...calibrationOptions(preset, widths), candidates: 8, rounds: 1, ...alone };
   const { recipe } = await calibrate(shared.gpu, model, few, options);
-  for (const { layer, expected } of await doubleScores(recipe, few)) {
+  const scores = await doubleScores(shared, model, recipe, few);
+  expect(scores).toHaveLength(recipe.layers.length);
+  for (const { layer, expected } of scores) {
     expect(layer.score / expected, `${layer.name}: ${layer.score} against ${expected}`).toBeCloseTo(1, 3);
   }
 });
-
-async function doubleScores(recipe: Recipe, few: readonly CalibrationImage[]) {
-  const { config, network } = model;
-  using parameters = new ParameterStore(shared.pool, model);
-  const context = { device: shared.device, pool: shared.pool, parameters };
-  const join = (parts: Float32Array[]) => Float32Array.from(parts.flatMap((part) => [...part]));
-  const patches = join(few.map(({ rgb }) => unfoldPatches(normalizePixels(rgb, config.preprocessing), config)));
-  const inputs = [patches];
-  for (const unit of network.units) {
-    const scope = shared.pool.scope();
-    const input = scope.upload(inputs.at(-1) as Float32Array, 'input');
-    const tensors = await forwardUnit(context, unit, input, few.length, scope);
-    inputs.push(await read(tensors.get(unit.output) as GPUBuffer, few.length * (unit.elements[unit.output] as number)));
-    scope.release();
-  }
-  const logits = await forwardNetwork(context, network, patches, few.length);
-  let gradient = join(
-    few.map(({ sha256 }, i) =>
-      fisherSeed(logits.subarray(i * network.numClasses, (i + 1) * network.numClasses), {
-        seed: 0,
-        imageSha256: sha256,
-      }),
-    ),
-  );
-  const found: { layer: LayerRecipe; expected: number }[] = [];
-  for (const [index, unit] of [...network.units.entries()].reverse()) {
-    const scope = shared.pool.scope();
-    const codes = few.map(({ rgb }) => patchCodes(rgb, config));
-    const depth = 3 * config.patchSize ** 2;
-    const chunk = {
-      images: few.length,
-      input: inputs[index] as Float32Array,
-      outputGradient: gradient,
-      pixelCodes: index === 0 ? packRows(codes, depth) : undefined,
-    };
-    const { layers, inputGradient } = await captureUnit(context, unit, chunk, scope);
-    for (const operation of unit.operations.filter(isSearched)) {
-      const captured = layers.get(operation.name)!;
-      const weight = operation.kind === 'linear' ? layerWeight(model, operation) : undefined;
-      const pixels = operation.kind === 'linear' && operation.operand === 'pixels';
-      const expected = doubleLayerScore(layerOf(recipe, operation.name), productGeometry(operation, unit), {
-        images: few.length,
-        a: pixels ? codes.flatMap((part) => [...part]) : await read(captured.a),
-        b: weight?.weight ?? (await read(captured.b as GPUBuffer)),
-        bias: weight?.bias ?? null,
-        output: await read(captured.output),
-        gradient: await read(captured.gradient),
-      });
-      found.push({ layer: layerOf(recipe, operation.name), expected });
-    }
-    if (index > 0) gradient = await read(inputGradient as GPUBuffer, (inputs[index] as Float32Array).length);
-    scope.release();
-  }
-  expect(found).toHaveLength(recipe.layers.length);
-  return found;
-}
-
-async function read(buffer: GPUBuffer, count = buffer.size / 4): Promise<Float32Array<ArrayBuffer>> {
-  return new Float32Array(await readBytes(shared.device, buffer, 4 * count));
-}
 
 describe('presets', () => {
   const quick = { candidates: 4, rounds: 1 };

@@ -13,17 +13,17 @@ const preprocessing: Preprocessing = {
 };
 const common = { numClasses: 10, qkvBias: true, layerNormEpsilon: 1e-5, preprocessing };
 
-/** 7 x 7 and 4 x 4 tokens in windows of 3 x 3: both stages are padded, and shifted by 1 in the second block. */
+/** 7 x 7 and 4 x 4 tokens in windows of 3 x 3: both stages are padded, and the second block of the first is shifted by 1. */
 export const PADDED_SWIN: SwinConfig = {
   ...common,
   ...{ family: 'swin', architecture: 'swin_random', imageSize: 28, patchSize: 4, embedDim: 16 },
-  ...{ depths: [2, 2], heads: [2, 4], windowSize: 3, hiddenRatio: 2, patchNorm: true, absolutePosition: false },
+  ...{ depths: [2, 1], heads: [2, 4], windowSize: 3, hiddenRatio: 2, patchNorm: true, absolutePosition: false },
 };
 
-/** 4 x 4 patches behind two registers, queries and keys normalised, the mean of the patches to the head. */
+/** 7 x 7 patches behind a class token and two registers, queries and keys normalised, the mean of the patches to the head. */
 export const POOLED_VIT: VitConfig = {
   ...common,
-  ...{ family: 'vit', architecture: 'vit_random', imageSize: 28, patchSize: 7, embedDim: 16, depth: 2, heads: 2 },
+  ...{ family: 'vit', architecture: 'vit_random', imageSize: 28, patchSize: 4, embedDim: 16, depth: 1, heads: 2 },
   ...{ hiddenDim: 32, prefixTokens: 3, classToken: true, distilled: false, registerTokens: 2, embedPrefix: true },
   ...{ globalPool: 'avg', fcNorm: false, qkNorm: true, layerScale: false },
 };

@@ -1,0 +1,82 @@
+import { captureUnit } from '../../src/calibrate/captureUnit.ts';
+import { fisherSeed } from '../../src/calibrate/gradientSeed.ts';
+import type { CalibrationImage } from '../../src/calibrate/imageChunks.ts';
+import type { LayerRecipe, Recipe } from '../../src/calibrate/recipe.ts';
+import type { BufferPool } from '../../src/gpu/buffers.ts';
+import { readBytes } from '../../src/gpu/readback.ts';
+import { normalizePixels } from '../../src/io/preprocess.ts';
+import { packRows } from '../../src/kernels/pack.ts';
+import { forwardNetwork, forwardUnit, ParameterStore } from '../../src/model/execute.ts';
+import { isSearched } from '../../src/model/graph.ts';
+import type { Model } from '../../src/model/load.ts';
+import { patchCodes, unfoldPatches } from '../../src/model/patches.ts';
+import { productGeometry } from '../../src/quantize/geometry.ts';
+import { layerWeight } from '../../src/quantize/layerWeight.ts';
+import { doubleLayerScore } from './doubleLayerScore.ts';
+
+/**
+ * The score of every layer of a recipe as `doubleLayerScore` finds it on the values that the float network of `model` has, with the
+ * seed 0: for recipes without foldings.
+ */
+export async function doubleScores(
+  { device, pool }: { readonly device: GPUDevice; readonly pool: BufferPool },
+  model: Model,
+  recipe: Recipe,
+  few: readonly CalibrationImage[],
+): Promise<{ layer: LayerRecipe; expected: number }[]> {
+  const read = async (buffer: GPUBuffer, count = buffer.size / 4) =>
+    new Float32Array(await readBytes(device, buffer, 4 * count));
+  const layerOf = (name: string) => recipe.layers.find((layer) => layer.name === name) as LayerRecipe;
+  const { config, network } = model;
+  using parameters = new ParameterStore(pool, model);
+  const context = { device, pool, parameters };
+  const join = (parts: Float32Array[]) => Float32Array.from(parts.flatMap((part) => [...part]));
+  const patches = join(few.map(({ rgb }) => unfoldPatches(normalizePixels(rgb, config.preprocessing), config)));
+  const inputs = [patches];
+  for (const unit of network.units) {
+    const scope = pool.scope();
+    const input = scope.upload(inputs.at(-1) as Float32Array, 'input');
+    const tensors = await forwardUnit(context, unit, input, few.length, scope);
+    inputs.push(await read(tensors.get(unit.output) as GPUBuffer, few.length * (unit.elements[unit.output] as number)));
+    scope.release();
+  }
+  const logits = await forwardNetwork(context, network, patches, few.length);
+  let gradient = join(
+    few.map(({ sha256 }, i) =>
+      fisherSeed(logits.subarray(i * network.numClasses, (i + 1) * network.numClasses), {
+        seed: 0,
+        imageSha256: sha256,
+      }),
+    ),
+  );
+  const found: { layer: LayerRecipe; expected: number }[] = [];
+  for (const [index, unit] of [...network.units.entries()].reverse()) {
+    const scope = pool.scope();
+    const codes = few.map(({ rgb }) => patchCodes(rgb, config));
+    const depth = 3 * config.patchSize ** 2;
+    const chunk = {
+      images: few.length,
+      input: inputs[index] as Float32Array,
+      outputGradient: gradient,
+      pixelCodes: index === 0 ? packRows(codes, depth) : undefined,
+    };
+    const { layers, inputGradient } = await captureUnit(context, unit, chunk, scope);
+    for (const operation of unit.operations.filter(isSearched)) {
+      const captured = layers.get(operation.name)!;
+      const weight = operation.kind === 'linear' ? layerWeight(model, operation) : undefined;
+      const pixels = operation.kind === 'linear' && operation.operand === 'pixels';
+      const expected = doubleLayerScore(layerOf(operation.name), productGeometry(operation, unit), {
+        images: captured.images,
+        a: pixels ? codes.flatMap((part) => [...part]) : await read(captured.a),
+        b: weight?.weight ?? (await read(captured.b as GPUBuffer)),
+        bias: weight?.bias ?? null,
+        output: await read(captured.output),
+        gradient: await read(captured.gradient),
+      });
+      found.push({ layer: layerOf(operation.name), expected });
+    }
+    if (index > 0) gradient = await read(inputGradient as GPUBuffer, (inputs[index] as Float32Array).length);
+    scope.release();
+  }
+  return found;
+}
