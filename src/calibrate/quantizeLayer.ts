@@ -1,3 +1,4 @@
+import type { BufferScope } from '../gpu/buffers.ts';
 import type { ExecutionContext } from '../model/execute.ts';
 import type { SearchedOperation, Unit } from '../model/graph.ts';
 import type { Model } from '../model/load.ts';
@@ -35,7 +36,8 @@ function compensates({ compensation, rounding, biasCorrection }: LayerOptions): 
 }
 
 /**
- * Chooses the quantizers of one captured layer, and the codes and bias of its weight.
+ * Chooses the quantizers of one captured layer, and then the codes and bias of its weight: the second step holds nothing of the search
+ * but its result, so that another layer can be searched meanwhile.
  *
  * @param onCandidates told how many candidates were scored, one on a share of the rows counting as that share
  * @throws CalibrationError naming the layer when its images or weights cannot be searched
@@ -48,11 +50,16 @@ export async function quantizeLayer(
   captures: readonly UnitCapture[],
   options: LayerOptions,
   onCandidates: (count: number) => void,
-): Promise<QuantizedLayer> {
+): Promise<() => Promise<QuantizedLayer>> {
   const geometry = productGeometry(operation, unit);
   const chunks = captures.map(({ layers }) => layers.get(operation.name)).filter((chunk) => chunk !== undefined);
   const plan = layerPlan(operation, options);
   const scope = context.pool.scope();
+  const searchScope = context.pool.scope();
+  const release = (...ended: readonly BufferScope[]) => {
+    for (const each of ended) each.release();
+    context.pool.trim(); // layers need buffers of other sizes
+  };
   try {
     const { problem, ranges } = await prepareLayer(context, model, operation, geometry, chunks, plan, options, scope);
     const { calibrator } = options;
@@ -64,19 +71,26 @@ export async function quantizeLayer(
       const { searchAsPublished } = await import('./publishedSearch.ts');
       layer = await searchAsPublished(context, problem, plan, options, ranges, onCandidates);
     } else {
-      layer = await searchLayer(context, problem, plan, ranges, options, scope, onCandidates);
+      layer = await searchLayer(context, problem, plan, ranges, options, searchScope, onCandidates);
     }
-    if (operation.kind === 'matmul') return { layer, weight: undefined };
-    const weight = await quantizeWeight(context, model, operation, layer.b);
-    if (!compensates(options) || !isIntegerProduct(layer)) return { layer, weight };
-    const { a, b } = layer;
-    const searched = { ...layerWeight(model, operation), a, b, options };
-    const { b: own, codes, bias, score, scoreOfNearest } = await compensateLayer(context, problem, searched);
-    const lowered = scoreOfNearest > 0 ? layer.score * (score / scoreOfNearest) : layer.score;
-    const scales = Float32Array.from(own.scales);
-    return { layer: { ...layer, b: own, score: lowered }, weight: { ...weight, codes, bias, scales } };
-  } finally {
-    scope.release();
-    context.pool.trim(); // layers need buffers of other sizes
+    release(searchScope);
+    return async () => {
+      try {
+        if (operation.kind === 'matmul') return { layer, weight: undefined };
+        const weight = await quantizeWeight(context, model, operation, layer.b);
+        if (!compensates(options) || !isIntegerProduct(layer)) return { layer, weight };
+        const { a, b } = layer;
+        const searched = { ...layerWeight(model, operation), a, b, options };
+        const { b: own, codes, bias, score, scoreOfNearest } = await compensateLayer(context, problem, searched);
+        const lowered = scoreOfNearest > 0 ? layer.score * (score / scoreOfNearest) : layer.score;
+        const scales = Float32Array.from(own.scales);
+        return { layer: { ...layer, b: own, score: lowered }, weight: { ...weight, codes, bias, scales } };
+      } finally {
+        release(scope);
+      }
+    };
+  } catch (error) {
+    release(searchScope, scope);
+    throw error;
   }
 }

@@ -6,8 +6,9 @@ import { isRowMetric, type LayerProblem } from '../layerScorer.ts';
 import type { LayerOptions } from '../options.ts';
 import { scorePairs } from '../scorePairs.ts';
 import { correctedBias, meanOutputError, type WeightCodes } from './biasCorrection.ts';
+import { byRows } from './byRows.ts';
 import { meanDiagonal } from './cholesky.ts';
-import { gptq, gptqFactor, type CompensatedCodes } from './gptq.ts';
+import { gptq, gptqFactor, type GptqFactor } from './gptq.ts';
 import { gramMatrices } from './gram.ts';
 import { refine } from './refine.ts';
 import { ridgeWeights } from './ridge.ts';
@@ -137,33 +138,40 @@ async function compensatedVariants(
   const variants: Variant[] = [];
   if (compensation !== 'none') {
     const factors = hasOwnScales(b, grid.rows) ? scaleFactors(b.bits) : [1];
-    best = bestScales(
-      best.grid,
-      factors.map((by) => grid.scales.map((scale) => scale * by)),
-      (of) => gptq(factor, of),
-    );
+    const scales = factors.map((by) => grid.scales.map((scale) => scale * by));
+    best = await bestScales(best.grid, scales, factor);
     variants.push(best);
   }
-  if (rounding === 'refined') variants.push({ ...best, codes: refine({ ...best.grid, codes: best.codes, gram }) });
+  if (rounding === 'refined') variants.push({ ...best, codes: await refined(best, gram) });
   return variants;
 }
 
+async function refined({ codes, grid }: Variant, gram: Float64Array): Promise<Int8Array> {
+  const { columns } = grid;
+  const made = new Int8Array(codes.length);
+  await byRows(grid, (part, firstRow) => {
+    const own = codes.subarray(firstRow * columns, (firstRow + part.rows) * columns);
+    made.set(refine({ ...part, codes: own, gram }), firstRow * columns);
+  });
+  return made;
+}
+
 /** Codes of every row under the scales that let it err least. */
-function bestScales(
-  grid: WeightGrid,
-  candidates: readonly Float32Array[],
-  compensate: (grid: WeightGrid) => CompensatedCodes,
-): Variant {
+async function bestScales(grid: WeightGrid, candidates: readonly Float32Array[], factor: GptqFactor): Promise<Variant> {
+  const { columns } = grid;
   const codes = new Int8Array(grid.weight.length);
   const scales = grid.scales.slice();
   const lowest = new Float64Array(grid.rows).fill(Infinity);
   for (const tried of candidates) {
-    const made = compensate({ ...grid, scales: tried });
-    made.errors.forEach((error, row) => {
-      if (error >= (lowest[row] as number)) return;
-      lowest[row] = error;
-      copyRow(made.codes, codes, row, grid.rows);
-      copyRow(tried, scales, row, grid.rows);
+    await byRows({ ...grid, scales: tried }, (part, firstRow) => {
+      const made = gptq(factor, part);
+      made.errors.forEach((error, i) => {
+        const row = firstRow + i;
+        if (error >= (lowest[row] as number)) return;
+        lowest[row] = error;
+        codes.set(made.codes.subarray(i * columns, (i + 1) * columns), row * columns);
+        copyRow(tried, scales, row, grid.rows);
+      });
     });
   }
   return { codes, grid: { ...grid, scales } };
