@@ -1,13 +1,14 @@
 // Makes a clone ready to run, and does only what is missing: Node version, packages, build, a working WebGPU adapter.
 //
 //   node scripts/setup.js             for the program: any adapter, a GPU before a software driver
-//   node scripts/setup.js --browser   for the tests: both software drivers, lavapipe and Chromium's SwiftShader
+//   node scripts/setup.js --browser   for the tests: both software drivers, lavapipe and Chromium's SwiftShader, and a checker of ONNX
 //   node scripts/setup.js --dry-run   say what would be done
 //
 // No packages are needed to run it, and nothing newer than old Nodes know before their version is checked.
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
-import { ensureAdapters } from './setup/adapter.js';
+import { ensureAdapters, thisMachine } from './setup/adapter.js';
+import { installChecker } from './setup/checker.js';
 import { fingerprint, isCurrent, writeRecord } from './setup/fingerprint.js';
 import { nodeProblem } from './setup/node.js';
 import { BUILD_OUTPUTS, BUILD_RECORD, INSTALL_RECORD, LOCKFILE, ROOT, SOURCES } from './setup/project.js';
@@ -23,6 +24,7 @@ try {
   if (installed) build();
   if (installed) {
     const adapters = await ensureAdapters(needs, dryRun);
+    if (needs.length > 1) installChecker(thisMachine(), dryRun); // the tests' own
     if (!dryRun) console.log(`set-up: ready, on ${adapters.join(' and ')}`);
   } else {
     console.log('set-up: would probe for a WebGPU adapter once the packages are there');

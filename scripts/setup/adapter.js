@@ -84,7 +84,7 @@ function describe(need) {
 }
 
 /** @returns {import('./plan.js').Machine} */
-function thisMachine() {
+export function thisMachine() {
   const folder = '/etc/apt/sources.list.d';
   const lists = existsSync(folder) ? readdirSync(folder).filter((name) => /\.(list|sources)$/.test(name)) : [];
   const files = ['/etc/apt/sources.list', ...lists.map((name) => path.join(folder, name))].filter((file) =>

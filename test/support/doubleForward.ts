@@ -1,4 +1,4 @@
-import type { MatrixView, Network, Operation, Unit } from '../../src/model/graph.ts';
+import type { MatrixView, Network, Operation, SearchedOperation, Unit } from '../../src/model/graph.ts';
 import type { Model } from '../../src/model/load.ts';
 import { erfReference } from '../../src/reference/geluF32.ts';
 
@@ -9,17 +9,21 @@ export interface Disturbance {
   readonly delta: Float64Array;
 }
 
+/** What a searched product reads in place of the tensor of one of its operands. */
+export type OperandChange = (operation: SearchedOperation, side: 'a' | 'b', values: Float64Array) => Float64Array;
+
 /** Logits of one image in plain double precision, straight from the operation lists; slow and obvious. */
 export function doubleForward(
   model: Model,
   patches: Float32Array | Float64Array,
   disturbance?: Disturbance,
   onTensor: (unit: Unit, tensor: string, values: Float64Array) => void = () => {},
+  change: OperandChange = (_operation, _side, values) => values,
 ): Float64Array {
   let input: Float64Array = Float64Array.from(patches);
   for (const unit of model.network.units) {
     onTensor(unit, unit.input, input);
-    input = runUnit(model, unit, input, disturbance, (tensor, values) => onTensor(unit, tensor, values));
+    input = runUnit(model, unit, input, disturbance, (tensor, values) => onTensor(unit, tensor, values), change);
   }
   return input;
 }
@@ -30,13 +34,14 @@ function runUnit(
   input: Float64Array,
   disturbance: Disturbance | undefined,
   onTensor: (tensor: string, values: Float64Array) => void,
+  change: OperandChange,
 ): Float64Array {
   const tensors = new Map([[unit.input, input]]);
   const get = (name: string) => tensors.get(name) as Float64Array;
   for (const operation of unit.operations) {
     const name = operation.kind === 'matmul' ? operation.output.tensor : operation.output;
     const output = new Float64Array(unit.elements[name] as number);
-    compute(model, operation, get, output);
+    compute(model, operation, get, output, change);
     if (disturbance?.unit === unit.name && disturbance.tensor === name) {
       disturbance.delta.forEach((d, i) => (output[i] = (output[i] as number) + d));
     }
@@ -46,11 +51,17 @@ function runUnit(
   return get(unit.output);
 }
 
-function compute(model: Model, operation: Operation, get: (name: string) => Float64Array, out: Float64Array): void {
+function compute(
+  model: Model,
+  operation: Operation,
+  get: (name: string) => Float64Array,
+  out: Float64Array,
+  change: OperandChange,
+): void {
   const parameter = (name: string) => model.parameters.get(name)!.values;
   switch (operation.kind) {
     case 'linear': {
-      const [x, w] = [get(operation.input), parameter(operation.weight)];
+      const [x, w] = [change(operation, 'a', get(operation.input)), parameter(operation.weight)];
       const bias = operation.bias === null ? undefined : parameter(operation.bias);
       for (let r = 0; r < operation.rows; r++) {
         for (let n = 0; n < operation.outFeatures; n++) {
@@ -66,7 +77,8 @@ function compute(model: Model, operation: Operation, get: (name: string) => Floa
     case 'matmul': {
       const at = (v: MatrixView, h: number, r: number, c: number) =>
         v.offset + h * v.headStride + r * v.rowStride + c * v.columnStride;
-      const [a, b] = [get(operation.a.tensor), get(operation.b.tensor)];
+      const a = change(operation, 'a', get(operation.a.tensor));
+      const b = change(operation, 'b', get(operation.b.tensor));
       const { windows } = operation;
       for (let w = 0; w < windows; w++) {
         const [ofA, ofB, ofOut] = [a, b, out].map((t) => t.subarray((w * t.length) / windows));
