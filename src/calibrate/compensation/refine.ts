@@ -46,39 +46,48 @@ export function refine(problem: RefineProblem): Int8Array {
       const own = codes.subarray((first + i) * columns, (first + i + 1) * columns);
       for (let k = 0; k < columns; k++) steps[k] = scaleAt(scales, rows, columns, first + i, k);
       const least = LEAST_GAIN * slope.reduce((total, g, k) => total + g * (errors[k * TOGETHER + i] as number), 0);
-      for (let flips = 0; flips < passes * columns; flips++) {
-        const flip = bestFlip(own, slope, steps, diagonal, range, least);
-        if (!flip) break;
-        own[flip.column] = (own[flip.column] as number) + flip.by;
-        const change = flip.by * (steps[flip.column] as number);
-        const row = flip.column * columns;
-        for (let k = 0; k < columns; k++) slope[k] = (slope[k] as number) - change * (gram[row + k] as number);
-      }
+      descend(own, { slope, steps, diagonal, gram }, range, least, passes * columns);
     }
   }
   return codes;
 }
 
-/** The flip of the largest gain above `least`; the first column wins a draw. */
-function bestFlip(
+/** What flips of one row cost; `slope` is kept up to date. */
+interface Slopes {
+  readonly slope: Float64Array;
+  readonly steps: Float64Array;
+  readonly diagonal: Float64Array;
+  readonly gram: Float64Array;
+}
+
+/** At most `most` flips, each of the largest gain above `least`; the first column wins a draw. */
+function descend(
   codes: Int8Array,
-  slope: Float64Array,
-  steps: Float64Array,
-  diagonal: Float64Array,
+  { slope, steps, diagonal, gram }: Slopes,
   { low, high }: WeightGrid['range'],
   least: number,
-): { readonly column: number; readonly by: 1 | -1 } | undefined {
-  let best = least;
-  let column = -1;
-  for (let k = 0; k < codes.length; k++) {
-    const g = slope[k] as number;
-    const step = steps[k] as number;
-    const gain = step * (2 * Math.abs(g) - step * (diagonal[k] as number));
-    if (gain <= best) continue;
-    const code = codes[k] as number;
-    if (g > 0 ? code >= high : code <= low) continue;
-    best = gain;
-    column = k;
+  most: number,
+): void {
+  const columns = codes.length;
+  let [row, change] = [0, 0]; // of the flip before, which the next search takes into the slopes
+  for (let flips = 0; flips < most; flips++) {
+    let best = least;
+    let column = -1;
+    for (let k = 0; k < columns; k++) {
+      const g = (slope[k] as number) - change * (gram[row + k] as number);
+      slope[k] = g;
+      const step = steps[k] as number;
+      const gain = step * (2 * Math.abs(g) - step * (diagonal[k] as number));
+      if (gain <= best) continue;
+      const code = codes[k] as number;
+      if (g > 0 ? code >= high : code <= low) continue;
+      best = gain;
+      column = k;
+    }
+    if (column < 0) return;
+    const by = (slope[column] as number) > 0 ? 1 : -1;
+    codes[column] = (codes[column] as number) + by;
+    change = by * (steps[column] as number);
+    row = column * columns;
   }
-  return column < 0 ? undefined : { column, by: (slope[column] as number) > 0 ? 1 : -1 };
 }
