@@ -143,23 +143,30 @@ function softmaxValues(
   const heads = steps(quantizer).length;
   const rescales = probabilityRescales(quantizer, heads);
   const rowsOfWindow = operation.rows / windows;
+  const { bits } = quantizer;
+  const threshold = quantizer.type === 'twin-softmax' ? twinThreshold(quantizer.shift, bits, quantizer.boundary) : NaN;
   return byRow(logits, columns, (row, i) => {
     const number = numbers?.[i] ?? i;
     const head = Math.floor(((number % rowsOfWindow) * heads) / rowsOfWindow);
     const step = steps(quantizer)[head] as number;
     const seen = masked ? row.map((logit, column) => (isMasked(masked, number, column) ? -Infinity : logit)) : row;
     const probabilities = intSoftmaxRow(seen, constants);
-    return probabilities.map((p) => step * softmaxInteger(p, quantizer, rescales?.[head]));
+    return probabilities.map((p) => step * softmaxInteger(p, quantizer, threshold, rescales?.[head]));
   });
 }
 
 /** The integer of the code of a probability in units of 2^-24. */
-function softmaxInteger(probability: number, quantizer: SoftmaxQuantizer, rescale: Dyadic | undefined): number {
+function softmaxInteger(
+  probability: number,
+  quantizer: SoftmaxQuantizer,
+  threshold: number,
+  rescale: Dyadic | undefined,
+): number {
   if (quantizer.type !== 'twin-softmax') {
     return nearestCode(probability, rescale as Dyadic, nonlinearCodesOf(quantizer), quantizer.bits);
   }
-  const { bits, shift, boundary } = quantizer;
-  const code = twinSoftmaxCode(probability, bits, shift, twinThreshold(shift, bits, boundary));
+  const { bits, shift } = quantizer;
+  const code = twinSoftmaxCode(probability, bits, shift, threshold);
   return decodeCode(code, { kind: 'twin-softmax', bits, shift });
 }
 
