@@ -13,8 +13,11 @@ export interface GoldenModel {
   readonly golden: (name: string) => Float32Array | undefined;
 }
 
+export const TINY_VARIANTS = ['vit-registers', 'vit-pooled', 'vit-averaged', 'swin-odd'] as const;
+export type TinyName = 'vit-plain' | 'vit-distilled' | (typeof TINY_VARIANTS)[number];
+
 /** One of the tiny random models of test/golden/float: weights and golden tensors in one file, the config in its metadata. */
-export async function tinyModel(name: 'vit-plain' | 'vit-distilled'): Promise<GoldenModel> {
+export async function tinyModel(name: TinyName): Promise<GoldenModel> {
   const path = fileURLToPath(new URL(`../golden/float/${name}.safetensors`, import.meta.url));
   const file = parseSafetensors(await readFile(path), name);
   const weights = [...file.tensors.values()].filter((entry) => !entry.name.startsWith('golden.'));

@@ -135,5 +135,6 @@ def make(name, architecture, prefix, qkv_bias):
     write(pathlib.Path(__file__).with_name(name), tensors, dict(config=json.dumps(config)))
 
 
-make("vit-plain.safetensors", "vit_tiny_patch16_224", prefix=1, qkv_bias=False)
-make("vit-distilled.safetensors", "deit_tiny_distilled_patch16_224", prefix=2, qkv_bias=True)
+if __name__ == "__main__":
+    make("vit-plain.safetensors", "vit_tiny_patch16_224", prefix=1, qkv_bias=False)
+    make("vit-distilled.safetensors", "deit_tiny_distilled_patch16_224", prefix=2, qkv_bias=True)
