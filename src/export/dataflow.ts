@@ -1,9 +1,9 @@
 import type { Network, Operation, Unit } from '../model/graph.ts';
 
 /** One operation of a network and the names of its tensors across units: the input of a unit is the output of the one before. */
-export interface Step {
+export interface Step<T extends Operation = Operation> {
   readonly unit: Unit;
-  readonly operation: Operation;
+  readonly operation: T;
 }
 
 /** Which operations read a tensor of a network, and what its tensors are called across units. */

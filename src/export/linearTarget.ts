@@ -2,6 +2,7 @@ import type { IntegerCodes } from '../format/program.ts';
 import { dyadic, type Dyadic } from '../kernels/dyadic.ts';
 import type {
   AddOperation,
+  GatherRowsOperation,
   LinearOperation,
   MatmulOperation,
   MatrixView,
@@ -12,7 +13,8 @@ import { RANGE_MARGIN, stepFor } from '../quantize/nonlinear.ts';
 import { steps } from '../quantize/quantizer.ts';
 import type { Step } from './dataflow.ts';
 import { ExportError, forLayer } from './errors.ts';
-import { codesOf, groupValue, type ProgramDraft } from './programDraft.ts';
+import { codesOf, groupValue, windowed, type ProgramDraft } from './programDraft.ts';
+import { addShortcut } from './gathers.ts';
 import { geluFormOf } from './gelu.ts';
 
 /** Where the integers of a linear layer go: tensors from their first output feature on, and what is added to them. */
@@ -38,6 +40,11 @@ export function linearTarget(draft: ProgramDraft, unit: Unit, operation: LinearO
   const whole = (form: 8 | 'int16'): LinearTarget => {
     return { outputs: [{ tensor: output, first: 0 }], form, factor: 1, residual: null };
   };
+  const isStream = ({ operation: { kind } }: Step) => kind === 'add' || kind === 'layerNorm' || kind === 'gatherRows';
+  if (readers.length > 1 && readers.every(isStream)) {
+    draft.addInt16(output, rows, columns);
+    return whole('int16');
+  }
   const reader = readers.length === 0 ? undefined : draft.reader(output);
   switch (reader?.operation.kind) {
     case undefined: // the logits
@@ -56,7 +63,21 @@ export function linearTarget(draft: ProgramDraft, unit: Unit, operation: LinearO
       return whole(inputBits === 16 ? 'int16' : 8);
     }
     case 'add':
-      return fuseAddition(draft, reader.unit, reader.operation, output, rows, columns) ?? whole('int16');
+      return fuseAddition(draft, reader as Step<AddOperation>, output, operation) ?? whole('int16');
+    case 'gatherRows': {
+      const gathered = draft.flow.name(reader.unit, reader.operation.output);
+      const [next, ...others] = draft.flow.readers(gathered);
+      if (next?.operation.kind === 'add' && others.length === 0) {
+        const windows = { windows: output, operation: reader.operation };
+        return fuseAddition(draft, next as Step<AddOperation>, gathered, operation, windows) ?? whole('int16');
+      }
+      draft.addInt16(output, rows, columns);
+      return whole('int16');
+    }
+    case 'layerNorm':
+    case 'meanRows':
+      draft.addInt16(output, rows, columns);
+      return whole('int16');
     default:
       throw new ExportError(`${name}: a linear layer before ${reader?.operation.kind} has no integer form`);
   }
@@ -69,33 +90,35 @@ export function tokensStep(draft: ProgramDraft, unit: Unit, { input, output }: T
 }
 
 /**
- * An addition as the epilogue of the linear layer that makes its second operand. The first operand, when a linear layer makes it
- * too, is written by itself: undefined.
+ * An addition as the epilogue of the linear layer that makes its operand `own`, or the windows that are gathered into it. The other
+ * operand, when a linear layer makes it too and has not yet, gets this one later: undefined.
  */
 function fuseAddition(
   draft: ProgramDraft,
-  unit: Unit,
-  addition: AddOperation,
+  { unit, operation: { scale, ...addition } }: Step<AddOperation>,
   own: string,
-  rows: number,
-  columns: number,
+  shape: Pick<LinearOperation, 'rows' | 'outFeatures'>,
+  gathered?: { readonly windows: string; readonly operation: GatherRowsOperation },
 ): LinearTarget | undefined {
-  const { scale } = addition;
+  const { rows, outFeatures: columns } = shape;
   const [a, b] = [draft.flow.name(unit, addition.a), draft.flow.name(unit, addition.b)];
   const other = own === a ? b : a;
   if (!draft.has(other)) {
-    draft.addInt16(own, rows, columns);
+    draft.addInt16(gathered?.windows ?? own, rows, columns, stepFor(RANGE_MARGIN * draft.range(own), 16));
     return undefined;
   }
   const output = draft.flow.name(unit, addition.output);
   // Neither operand nor sum may saturate where the calibration images lead.
   const range = Math.max(draft.range(output), scale * draft.range(a), scale * draft.range(b));
   const step = stepFor(RANGE_MARGIN * range, 16);
-  draft.addInt16(output, rows, columns, step);
+  const tensor = gathered?.windows ?? output;
+  draft.addInt16(tensor, rows, columns, step);
   draft.fused.add(output);
   const ratio = ((draft.tensor(other).scales[0] as number) * scale) / step;
-  const residual = { tensor: other, ...forLayer(output, () => dyadic(ratio, 'term')) };
-  return { outputs: [{ tensor: output, first: 0 }], form: 'int16', factor: scale, residual };
+  const term = forLayer(output, () => dyadic(ratio, 'term'));
+  if (gathered) draft.sums.set(own, output);
+  const residual = gathered ? addShortcut(draft, other, gathered.operation, tensor) : other;
+  return { outputs: [{ tensor, first: 0 }], form: 'int16', factor: scale, residual: { tensor: residual, ...term } };
 }
 
 /** Parts of an output that products read as operands, in the order of their features. */
@@ -113,10 +136,11 @@ function splitHeads(
       const view = product[side];
       if (draft.flow.name(unit, view.tensor) !== output) continue;
       const part = operandLayout(product, side, view, outFeatures);
-      if (part?.rows !== rows) throw new ExportError(`${product.name} reads ${name} in a way without integer form`);
+      if (!part || part.rows * product.windows !== rows)
+        throw new ExportError(`${product.name} reads ${name} in a way without integer form`);
       const tensor = `${product.name}.${side}`;
       const scales = Array.from({ length: part.heads }, (_, i) => groupValue(steps(layer[side]), i, part.heads));
-      draft.add(tensor, { ...part, scales, codes: codesOf(layer[side]) });
+      draft.add(tensor, { ...windowed(product.windows), ...part, scales, codes: codesOf(layer[side]) });
       parts.push({ tensor, first: view.offset, features: part.heads * part.columns });
     }
   }
@@ -134,7 +158,7 @@ function splitHeads(
 }
 
 /** How the operand of a product lies inside rows of `features`; undefined unless its heads are side by side. */
-function operandLayout(product: MatmulOperation, side: 'a' | 'b', view: MatrixView, features: number) {
+export function operandLayout(product: MatmulOperation, side: 'a' | 'b', view: MatrixView, features: number) {
   const { heads, rows, depth, columns } = product;
   const { headStride, rowStride, columnStride } = view;
   if (side === 'a') {

@@ -1,5 +1,5 @@
 import type { LayerRecipe, Recipe } from '../calibrate/recipe.ts';
-import type { LinearParameters, NormParameters, TokensParameters } from '../format/model.ts';
+import type { BiasParameters, LinearParameters, NormParameters, TokensParameters } from '../format/model.ts';
 import type { IntegerCodes, IntegerOperation, IntegerProgram, IntegerTensor } from '../format/program.ts';
 import type { Network, Unit } from '../model/graph.ts';
 import type { IntegerOperands } from '../quantize/floatQuantizer.ts';
@@ -15,6 +15,7 @@ export interface ProgramParts {
   readonly linear: ReadonlyMap<string, LinearParameters>;
   readonly norms: ReadonlyMap<string, NormParameters>;
   readonly tokens: ReadonlyMap<string, TokensParameters>;
+  readonly biases: ReadonlyMap<string, BiasParameters>;
 }
 
 /** A program that grows operation by operation, and what its operations look up: quantizers, ranges, readers, tensors. */
@@ -26,12 +27,19 @@ export class ProgramDraft {
   readonly linear = new Map<string, LinearParameters>();
   readonly norms = new Map<string, NormParameters>();
   readonly tokens = new Map<string, TokensParameters>();
+  readonly biases = new Map<string, BiasParameters>();
   /** Rows that were picked out of a tensor: nothing is copied, the reader takes the row. */
   readonly selected = new Map<string, { readonly tensor: string; readonly row: number }>();
   /** Code of the value 0 of tensors of uniform codes, where it is another than 0. */
   readonly zeroPoints = new Map<string, number>();
   /** Outputs of additions that the linear layer before them writes itself. */
   readonly fused = new Set<string>();
+  /** By the output of a gather of rows: the addition's output that it is, because the rows were added before they were gathered. */
+  readonly sums = new Map<string, string>();
+  /** By name of a linear layer: its input, where layers that read one tensor have scales of their own for it. */
+  readonly inputs = new Map<string, string>();
+  /** Real value of a unit of scores over its scale, where it is not 1. */
+  readonly factors = new Map<string, number>();
   readonly #units: readonly Unit[];
   readonly #layers: ReadonlyMap<string, LayerRecipe>;
   readonly #tensors = new Map<string, IntegerTensor>();
@@ -45,12 +53,13 @@ export class ProgramDraft {
   }
 
   parts(input: string, output: string): ProgramParts {
-    const { operations, linear, norms, tokens } = this;
+    const { operations, linear, norms, tokens, biases } = this;
     return {
       program: { input, output, tensors: Object.fromEntries(this.#tensors), operations },
       linear,
       norms,
       tokens,
+      biases,
     };
   }
 
@@ -74,7 +83,7 @@ export class ProgramDraft {
   }
 
   /** The left operand of a linear layer. */
-  addCodes(name: string, rows: number, columns: number, quantizer: ActivationQuantizer): void {
+  addCodes(name: string, rows: number, columns: number, quantizer: ActivationQuantizer, windows = 1): void {
     const [step, ...others] = steps(quantizer);
     if (step === undefined || others.length > 0) {
       throw new ExportError(
@@ -82,7 +91,8 @@ export class ProgramDraft {
       );
     }
     if (quantizer.type === 'uniform' && quantizer.zeroPoint) this.zeroPoints.set(name, quantizer.zeroPoint);
-    this.add(name, { layout: 'left', heads: 1, rows, columns, scales: [step], codes: codesOf(quantizer) });
+    const shape = { layout: 'left', ...windowed(windows), heads: 1, rows, columns } as const;
+    this.add(name, { ...shape, scales: [step], codes: codesOf(quantizer) });
   }
 
   /** Real value of the zero point of a tensor: what its codes stand for is off by it. */
@@ -118,6 +128,11 @@ export class ProgramDraft {
     if (seen.length === 0) throw new ExportError(`the recipe has no range of ${name}; quantize this model again`);
     return Math.max(...seen);
   }
+}
+
+/** The windows of a tensor, where there are several. */
+export function windowed(windows: number): { readonly windows?: number } {
+  return windows === 1 ? {} : { windows };
 }
 
 export function codesOf(quantizer: ActivationQuantizer): IntegerCodes {

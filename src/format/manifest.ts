@@ -5,7 +5,8 @@ import type { IntegerOperation, IntegerTensor } from './program.ts';
 /** The manifest of a model file: all of a model but its parameters, as JSON. docs/format.md says what each member means. */
 
 export const MODEL_FORMAT = 'twinshift-model';
-export const MODEL_VERSION = '2';
+/** Versions that a reader knows; a writer takes the lowest that holds a program. */
+export const MODEL_VERSIONS = ['2', '3'] as const;
 
 /** What `manifestText` needs of the parameters: the tensors that they are stored in stay out of the JSON. */
 export interface ManifestReferences {
@@ -55,8 +56,8 @@ export function manifestText(model: IntegerModel, references: ManifestReferences
   });
 }
 
-function tensorEntry({ layout, heads, rows, columns, scales, codes }: IntegerTensor): unknown[] {
-  const entry: unknown[] = [layout, heads, rows, columns, scales];
+function tensorEntry({ layout, windows, heads, rows, columns, scales, codes }: IntegerTensor): unknown[] {
+  const entry: unknown[] = [layout, windows === undefined ? heads : [windows, heads], rows, columns, scales];
   if (codes) entry.push(codes.kind, codes.bits, codes.shift);
   if (codes?.boundary !== undefined) entry.push(codes.boundary);
   if (codes?.levels) entry.push(codes.levels);
@@ -112,6 +113,19 @@ function operationEntry(operation: IntegerOperation, { biasBits, tableNumber }: 
     case 'gelu': {
       const { input, output, constants } = operation;
       return { kind, name, input, output, ...constantsEntry(constants, tableNumber) };
+    }
+    case 'gatherRows': {
+      const { input, output, indices, fill } = operation;
+      return { kind, name, input, output, indices: tableNumber(indices), fill };
+    }
+    case 'attentionBias': {
+      const { input, output, entries, index, regions } = operation;
+      const numbers = { index: tableNumber(index), regions: regions ? tableNumber(regions) : undefined };
+      return { kind, name, input, output, entries, ...numbers };
+    }
+    case 'meanRows': {
+      const { input, output, first, bias, rescale } = operation;
+      return { kind, name, input, output, first, bias, rescale: pair(rescale) };
     }
   }
 }

@@ -13,6 +13,7 @@ export interface IntegerModel {
   readonly linear: ReadonlyMap<string, LinearParameters>;
   readonly norms: ReadonlyMap<string, NormParameters>;
   readonly tokens: ReadonlyMap<string, TokensParameters>;
+  readonly biases: ReadonlyMap<string, BiasParameters>;
 }
 
 /** Sizes for people; inference goes by the program alone. */
@@ -51,7 +52,7 @@ export interface LinearParameters {
   readonly shifts: Uint8Array | null;
 }
 
-/** `gain` and `bias` of `layerNormConstants`, the gain as its signed multipliers and its shifts. */
+/** `gain` and `bias` of `layerNormConstants`, the gain as its signed multipliers and its shifts; `[heads][features]`. */
 export interface NormParameters {
   readonly multipliers: Int32Array;
   readonly shifts: Uint8Array;
@@ -61,4 +62,9 @@ export interface NormParameters {
 export interface TokensParameters {
   /** `[prefixRows + rows][features]`: prefix tokens with their positions added, then the positions of the patches. */
   readonly values: Int16Array;
+}
+
+export interface BiasParameters {
+  /** `[heads][entries]`, in units of the scores of a head. */
+  readonly values: Int32Array;
 }

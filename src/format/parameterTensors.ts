@@ -1,13 +1,14 @@
 import type { SafetensorsDtype } from '../io/safetensors.ts';
 import { packedBytes } from './bits.ts';
 import type {
+  AttentionBiasOperation,
   IntegerOperation,
   IntegerProgram,
   LayerNormOperation,
   LinearOperation,
   TokensOperation,
 } from './program.ts';
-import { outputClass, type OutputClass } from './validateOperation.ts';
+import { outputClass, type OutputClass } from './operationCheck.ts';
 
 /**
  * Which tensors of a model file hold the parameters of a program, and where in them. A weight has a tensor of its own; the vectors
@@ -27,6 +28,7 @@ export const VECTORS = {
   'norm.shifts': 'U8',
   'norm.bias': 'I32',
   'tokens.values': 'I16',
+  'attentionBias.values': 'I32',
 } as const satisfies Record<string, SafetensorsDtype>;
 
 export type VectorName = keyof typeof VECTORS;
@@ -40,8 +42,17 @@ export const tableTensor = (number: number) => `tables.${number}`;
 /** The tables that operations name, each once; a reader makes one array of a tensor, so that equal ones are the same. */
 export function tablesOf({ operations }: IntegerProgram): Uint32Array[] {
   const tables = operations.flatMap((operation) => {
-    if (operation.kind !== 'softmax' && operation.kind !== 'gelu') return [];
-    return 'table' in operation.constants ? [operation.constants.table] : [];
+    switch (operation.kind) {
+      case 'softmax':
+      case 'gelu':
+        return 'table' in operation.constants ? [operation.constants.table] : [];
+      case 'gatherRows':
+        return [operation.indices];
+      case 'attentionBias':
+        return operation.regions ? [operation.index, operation.regions] : [operation.index];
+      default:
+        return [];
+    }
   });
   return [...new Set(tables)];
 }
@@ -71,13 +82,17 @@ export function linearLengths({ outFeatures }: LinearOperation, form: OutputClas
 }
 
 export function normLengths({ input }: LayerNormOperation, { tensors }: IntegerProgram): VectorLengths {
-  const features = tensors[input]?.columns ?? 0;
+  const features = tensors[input]?.columns ?? 0; // of all heads
   return { 'norm.multipliers': features, 'norm.shifts': features, 'norm.bias': features };
 }
 
 export function tokensLengths({ output }: TokensOperation, { tensors }: IntegerProgram): VectorLengths {
   const { rows = 0, columns = 0 } = tensors[output] ?? {};
   return { 'tokens.values': rows * columns };
+}
+
+export function biasLengths({ input, entries }: AttentionBiasOperation, { tensors }: IntegerProgram): VectorLengths {
+  return { 'attentionBias.values': (tensors[input]?.heads ?? 0) * entries };
 }
 
 /** Elements of every vector that an operation of a valid program takes. */
@@ -93,6 +108,8 @@ export function vectorLengths(
       return normLengths(operation, program);
     case 'tokens':
       return tokensLengths(operation, program);
+    case 'attentionBias':
+      return biasLengths(operation, program);
     default:
       return {};
   }

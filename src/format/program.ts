@@ -29,6 +29,8 @@ export type IntegerLayout = 'pixels' | 'left' | 'right' | 'right-transposed' | '
 
 export interface IntegerTensor {
   readonly layout: IntegerLayout;
+  /** Windows of an image behind each other, each `[heads][rows][columns]`; absent for 1. */
+  readonly windows?: number;
   readonly heads: number;
   readonly rows: number;
   readonly columns: number;
@@ -103,7 +105,10 @@ export interface TokensOperation {
   readonly prefixRows: number;
 }
 
-/** LayerNorm of int16 rows into codes. Parameters `NormParameters` by name. */
+/**
+ * LayerNorm of int16 rows into codes or int16. An output with heads takes a row as that many rows, each normalised by itself.
+ * Parameters `NormParameters` by name.
+ */
 export interface LayerNormOperation {
   readonly kind: 'layerNorm';
   readonly name: string;
@@ -147,6 +152,47 @@ export interface GeluOperation {
   readonly constants: IntGeluConstants;
 }
 
+/**
+ * Rows of codes or int16 in another order. Where the columns of the output are several times those of the input, so many rows lie
+ * side by side.
+ */
+export interface GatherRowsOperation {
+  readonly kind: 'gatherRows';
+  readonly name: string;
+  readonly input: string;
+  readonly output: string;
+  /** Row of the input for each row of the input's columns of the output, or `NO_ROW` for one of `fill`. */
+  readonly indices: Uint32Array;
+  /** The integer that stands for 0. */
+  readonly fill: number;
+}
+
+/** Bias and mask of windowed attention on int32 scores. Parameters `BiasParameters` by name. */
+export interface AttentionBiasOperation {
+  readonly kind: 'attentionBias';
+  readonly name: string;
+  readonly input: string;
+  readonly output: string;
+  /** Biases of one head. */
+  readonly entries: number;
+  /** `[rows][columns]`, which of them each pair of tokens takes. */
+  readonly index: Uint32Array;
+  /** `[windows][rows]`: tokens of different regions do not attend to each other; null for no mask. */
+  readonly regions: Uint32Array | null;
+}
+
+/** Mean of int16 rows from `first` on, as codes or int16: their sum and `bias` rescaled. */
+export interface MeanRowsOperation {
+  readonly kind: 'meanRows';
+  readonly name: string;
+  readonly input: string;
+  readonly output: string;
+  readonly first: number;
+  /** 0 but where the codes of the output count from elsewhere. */
+  readonly bias: number;
+  readonly rescale: Dyadic;
+}
+
 export type IntegerOperation =
   | PatchesOperation
   | LinearOperation
@@ -154,7 +200,20 @@ export type IntegerOperation =
   | TokensOperation
   | LayerNormOperation
   | SoftmaxOperation
-  | GeluOperation;
+  | GeluOperation
+  | GatherRowsOperation
+  | AttentionBiasOperation
+  | MeanRowsOperation;
+
+/** Windows of an image in a tensor. */
+export function windowsOf({ windows = 1 }: IntegerTensor): number {
+  return windows;
+}
+
+/** Whether a LayerNorm writes what a float one does as well: rows of codes, not 16-bit integers or heads of their own. */
+export function normWritesRows({ layout, heads }: IntegerTensor): boolean {
+  return layout === 'left' && heads === 1;
+}
 
 /** Tensors that an operation reads, in the order of its fields. */
 export function inputsOf(operation: IntegerOperation): string[] {

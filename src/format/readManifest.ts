@@ -91,7 +91,7 @@ function readPreprocessing(p: JsonReader): Preprocessing {
       typeof edge.value === 'number'
         ? size(edge)
         : { width: size(edge.field('width')), height: size(edge.field('height')) },
-    interpolation: p.field('interpolation').word(['box', 'bilinear', 'bicubic', 'lanczos']),
+    interpolation: p.field('interpolation').word(['nearest', 'box', 'bilinear', 'hamming', 'bicubic', 'lanczos']),
     cropRounding: p.field('cropRounding').word(['half-even', 'floor']),
     rescale: p.field('rescale').positive(),
     mean: threeOf(p.field('mean'), (reader) => reader.number(-1e6, 1e6)),
@@ -133,7 +133,7 @@ function readTensors(tensors: JsonReader): Record<string, IntegerTensor> {
 }
 
 /**
- * `[layout, heads, rows, columns, scales]` and for codes `kind, bits, shift`, after them the `boundary` of twin-softmax or the levels.
+ * `[layout, heads, rows, columns, scales]`, `[windows, heads]` for the heads where there are windows, and for codes `kind, bits, shift`, after them the `boundary` of twin-softmax or the levels.
  */
 function readTensor(entry: JsonReader): IntegerTensor {
   const items = entry.items();
@@ -142,16 +142,24 @@ function readTensor(entry: JsonReader): IntegerTensor {
     return entry.refuse('[layout, heads, rows, columns, scales, ...]');
   }
   const layout = layoutItem.word(['pixels', 'left', 'right', 'right-transposed', 'int16', 'int32']);
-  const heads = headsItem.integer(1, LARGEST_SIZE);
+  const { windows, heads } = readHeads(headsItem);
   const rows = rowsItem.integer(1, LARGEST_SIZE);
   const columns = columnsItem.integer(1, LARGEST_SIZE);
-  if (heads * rows * columns > MOST_ELEMENTS) entry.refuse(`at most ${MOST_ELEMENTS} elements`);
+  if ((windows ?? 1) * heads * rows * columns > MOST_ELEMENTS) entry.refuse(`at most ${MOST_ELEMENTS} elements`);
   const scales = scalesItem.items().map((scale) => scale.positive());
   if (scales.length !== 1 && scales.length !== heads) scalesItem.refuse(`1 or ${heads} scales, one a head`);
-  const tensor = { layout, heads, rows, columns, scales };
+  const tensor = { layout, ...(windows === undefined ? {} : { windows }), heads, rows, columns, scales };
   const isCodes = layout === 'left' || layout === 'right' || layout === 'right-transposed';
   if (isCodes) return { ...tensor, codes: readCodes(entry, items.slice(5)) };
   return items.length === 5 ? tensor : entry.refuse(`5 items, because ${layout} holds no codes`);
+}
+
+/** A number of heads, or `[windows, heads]` of at least two windows. */
+function readHeads(item: JsonReader): { readonly windows?: number; readonly heads: number } {
+  if (!Array.isArray(item.value)) return { heads: item.integer(1, LARGEST_SIZE) };
+  const [windows, heads, more] = item.items();
+  if (!windows || !heads || more) return item.refuse('heads or [windows, heads]');
+  return { windows: windows.integer(2, LARGEST_SIZE), heads: heads.integer(1, LARGEST_SIZE) };
 }
 
 function readCodes(entry: JsonReader, [kindItem, bitsItem, shiftItem, lastItem, more]: JsonReader[]): IntegerCodes {

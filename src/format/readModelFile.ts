@@ -1,7 +1,7 @@
 import { FormatError } from '../io/errors.ts';
 import { readU32 } from '../io/readTensor.ts';
 import { parseSafetensors, type SafetensorsFile } from '../io/safetensors.ts';
-import { MODEL_FORMAT, MODEL_VERSION } from './manifest.ts';
+import { MODEL_FORMAT, MODEL_VERSIONS } from './manifest.ts';
 import type { IntegerModel } from './model.ts';
 import type { IntegerProgram } from './program.ts';
 import { tablesOf, tableTensor } from './parameterTensors.ts';
@@ -9,6 +9,7 @@ import { readManifest } from './readManifest.ts';
 import { readParameters } from './readParameters.ts';
 import { validateParameters } from './validateParameters.ts';
 import { validateProgram } from './validateProgram.ts';
+import { newsOf } from './versions.ts';
 
 /**
  * Reads a model file (docs/format.md) and checks everything that inference relies on: that the program is well formed, that every
@@ -20,11 +21,15 @@ import { validateProgram } from './validateProgram.ts';
  */
 export function readModelFile(bytes: Uint8Array, file: string): IntegerModel {
   const { metadata, tensors } = parseSafetensors(bytes, file);
-  const text = readMetadata(metadata, file);
+  const { manifest: text, version } = readMetadata(metadata, file);
   const tables = readTables(tensors, file);
   const manifest = readManifest(text, file, tables);
   const { architecture, preprocessing, labels, provenance, program } = manifest;
   validateProgram(program, file);
+  const news = version === '2' ? newsOf({ program, preprocessing }) : undefined;
+  if (news !== undefined) {
+    throw new FormatError(`${file}: the version is "2", which does not know ${news}. Export the model again.`);
+  }
   validateSizes({ architecture, preprocessing, program }, file);
   const parameters = readParameters(manifest, tensors, tableNames(program, tables), file);
   validateParameters({ program, ...parameters }, file);
@@ -35,26 +40,25 @@ export function readModelFile(bytes: Uint8Array, file: string): IntegerModel {
 function readMetadata(
   { format, version, manifest, ...others }: Readonly<Record<string, string>>,
   file: string,
-): string {
+): { readonly manifest: string; readonly version: string } {
   if (format !== MODEL_FORMAT) {
     throw new FormatError(
       `${file}: the format is ${shown(format)}, wanted "${MODEL_FORMAT}": this is not a model of twinshift export.`,
     );
   }
-  if (version !== MODEL_VERSION) {
+  if (version === undefined || !(MODEL_VERSIONS as readonly string[]).includes(version)) {
+    const known = MODEL_VERSIONS.map(shown).join(' and ');
     throw new FormatError(
-      `${file}: the version is ${shown(version)}, this program reads "${MODEL_VERSION}" only. Export the model again or use the program that wrote it.`,
+      `${file}: the version is ${shown(version)}, this program reads ${known} only. Export the model again or use the program that wrote it.`,
     );
   }
   const [other] = Object.keys(others);
   if (manifest === undefined || other !== undefined) {
     const fault =
-      manifest === undefined
-        ? 'holds no manifest'
-        : `holds ${shown(other)}, which version ${MODEL_VERSION} does not know`;
+      manifest === undefined ? 'holds no manifest' : `holds ${shown(other)}, which version ${version} does not know`;
     throw new FormatError(`${file}: the metadata ${fault}. Export the model again.`);
   }
-  return manifest;
+  return { manifest, version };
 }
 
 function shown(text: string | undefined): string {

@@ -5,7 +5,18 @@ import type { IntSoftmaxConstants } from '../kernels/softmaxConstants.ts';
 import { LARGEST_SIZE, readName } from './manifestFields.ts';
 import type { IntegerOperation } from './program.ts';
 
-const KINDS = ['patches', 'linear', 'product', 'tokens', 'layerNorm', 'softmax', 'gelu'] as const;
+const KINDS = [
+  'patches',
+  'linear',
+  'product',
+  'tokens',
+  'layerNorm',
+  'softmax',
+  'gelu',
+  'gatherRows',
+  'attentionBias',
+  'meanRows',
+] as const;
 const LARGEST_INTEGER = 2 ** 31 - 1;
 
 /**
@@ -84,6 +95,36 @@ export function readOperation(entry: JsonReader, tables: readonly Uint32Array[])
       only('input', 'output', ...Object.keys(constants));
       return { kind, name, input: tensor('input'), output: tensor('output'), constants };
     }
+    case 'gatherRows': {
+      only('input', 'output', 'indices', 'fill');
+      const indices = readTable(entry.field('indices'), tables);
+      const fill = entry.field('fill').integer(-(2 ** 15), 2 ** 15 - 1);
+      return { kind, name, input: tensor('input'), output: tensor('output'), indices, fill };
+    }
+    case 'attentionBias': {
+      only('input', 'output', 'entries', 'index', 'regions');
+      const regions = entry.field('regions');
+      return {
+        kind,
+        name,
+        input: tensor('input'),
+        output: tensor('output'),
+        entries: size('entries'),
+        index: readTable(entry.field('index'), tables),
+        regions: regions.value === undefined ? null : readTable(regions, tables),
+      };
+    }
+    case 'meanRows':
+      only('input', 'output', 'first', 'bias', 'rescale');
+      return {
+        kind,
+        name,
+        input: tensor('input'),
+        output: tensor('output'),
+        first: size('first', 0),
+        bias: entry.field('bias').integer(-LARGEST_INTEGER, LARGEST_INTEGER),
+        rescale: readPair(entry.field('rescale')),
+      };
   }
 }
 
@@ -112,10 +153,12 @@ function readOptionalDyadics(entry: JsonReader): Dyadic[] | null {
 }
 
 function readDyadics(entry: JsonReader): Dyadic[] {
-  return entry.items().map((item) => {
-    const [multiplier, shift, more] = item.items();
-    return multiplier && shift && !more ? readDyadic(multiplier, shift) : item.refuse('[multiplier, shift]');
-  });
+  return entry.items().map(readPair);
+}
+
+function readPair(entry: JsonReader): Dyadic {
+  const [multiplier, shift, more] = entry.items();
+  return multiplier && shift && !more ? readDyadic(multiplier, shift) : entry.refuse('[multiplier, shift]');
 }
 
 function readDyadic(multiplier: JsonReader, shift: JsonReader): Dyadic {
@@ -181,11 +224,10 @@ function readers(entry: JsonReader, tables: readonly Uint32Array[]) {
   return {
     integer,
     rescale: () => ({ multiplier: integer('multiplier'), multiplierShift: integer('multiplierShift') }),
-    table: () => {
-      const number = entry.field('table');
-      return (
-        tables[number.integer(0, LARGEST_INTEGER)] ?? number.refuse(`a number of one of the ${tables.length} tables`)
-      );
-    },
+    table: () => readTable(entry.field('table'), tables),
   };
+}
+
+function readTable(number: JsonReader, tables: readonly Uint32Array[]): Uint32Array {
+  return tables[number.integer(0, LARGEST_INTEGER)] ?? number.refuse(`a number of one of the ${tables.length} tables`);
 }

@@ -2,7 +2,7 @@ import { FormatError } from '../io/errors.ts';
 import { readF32, readI16, readI32, readI8, readU16, readU8 } from '../io/readTensor.ts';
 import type { SafetensorsDtype, TensorEntry } from '../io/safetensors.ts';
 import { unpackSigned } from './bits.ts';
-import type { IntegerModel, LinearParameters, NormParameters, TokensParameters } from './model.ts';
+import type { BiasParameters, IntegerModel, LinearParameters, NormParameters, TokensParameters } from './model.ts';
 import type { Manifest } from './readManifest.ts';
 import type { LinearOperation } from './program.ts';
 import {
@@ -35,12 +35,13 @@ export function readParameters(
   tensors: Tensors,
   tables: ReadonlySet<string>,
   file: string,
-): Pick<IntegerModel, 'linear' | 'norms' | 'tokens'> {
+): Pick<IntegerModel, 'linear' | 'norms' | 'tokens' | 'biases'> {
   const bits = (name: string) => biasBits.get(name) ?? 0;
   const cursor = checkTensors({ program, biasBits }, tensors, tables, file);
   const linear = new Map<string, LinearParameters>();
   const norms = new Map<string, NormParameters>();
   const tokens = new Map<string, TokensParameters>();
+  const biases = new Map<string, BiasParameters>();
   for (const operation of program.operations) {
     const lengths = vectorLengths(operation, program, bits);
     const take = (name: VectorName) => part(cursor, name, lengths);
@@ -65,9 +66,11 @@ export function readParameters(
       });
     } else if (operation.kind === 'tokens') {
       tokens.set(operation.name, { values: readI16(take('tokens.values')) });
+    } else if (operation.kind === 'attentionBias') {
+      biases.set(operation.name, { values: readI32(take('attentionBias.values')) });
     }
   }
-  return { linear, norms, tokens };
+  return { linear, norms, tokens, biases };
 }
 
 /** Every tensor that the program needs has its dtype and shape, and there is no other. */

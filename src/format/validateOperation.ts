@@ -1,36 +1,33 @@
 import { FormatError } from '../io/errors.ts';
-import { dyadicFault, type Dyadic, type DyadicForm } from '../kernels/dyadic.ts';
 import { checkGeluConstants } from '../kernels/geluConstants.ts';
 import { MOST_NORM_FEATURES } from '../kernels/layerNormConstants.ts';
 import { checkSoftmaxConstants } from '../kernels/softmaxConstants.ts';
 import { largestProduct } from './bounds.ts';
-import type {
-  GeluOperation,
-  IntegerCodes,
-  IntegerLayout,
-  IntegerOperation,
-  IntegerTensor,
-  LayerNormOperation,
-  LinearOperation,
-  PatchesOperation,
-  ProductOperation,
-  SoftmaxOperation,
-  TokensOperation,
+import {
+  checkDyadic,
+  checkDyadics,
+  expected,
+  outputClass,
+  refusing,
+  rescaleForm,
+  writable,
+  type Check,
+  type OutputClass,
+} from './operationCheck.ts';
+import {
+  normWritesRows,
+  windowsOf,
+  type GeluOperation,
+  type IntegerOperation,
+  type IntegerTensor,
+  type LayerNormOperation,
+  type LinearOperation,
+  type PatchesOperation,
+  type ProductOperation,
+  type SoftmaxOperation,
+  type TokensOperation,
 } from './program.ts';
-
-/** What one operation is checked with. */
-interface Check {
-  /** A declared tensor. */
-  readonly tensor: (name: string) => IntegerTensor;
-  readonly refuse: (why: string) => never;
-}
-
-/** How the outputs of a product are written, which decides the form of its rescales. */
-export type OutputClass = 'codes' | 'int16' | 'int32';
-
-export function outputClass({ layout }: { readonly layout: IntegerLayout }): OutputClass {
-  return layout === 'int16' || layout === 'int32' ? layout : 'codes';
-}
+import { validateAttentionBias, validateGatherRows, validateMeanRows } from './validateWindows.ts';
 
 /**
  * Throws unless the tensors of an operation, all of them declared, have the layouts, shapes and codes that it reads and writes.
@@ -61,28 +58,13 @@ export function validateOperation(
       return validateSoftmax(operation, check);
     case 'gelu':
       return validateGelu(operation, check);
+    case 'gatherRows':
+      return validateGatherRows(operation, check);
+    case 'attentionBias':
+      return validateAttentionBias(operation, check);
+    case 'meanRows':
+      return validateMeanRows(operation, check);
   }
-}
-
-const shown = ({ layout, heads, rows, columns }: IntegerTensor) => `${layout} [${heads}][${rows}][${columns}]`;
-
-/** The tensor `name`, refused unless it has this layout, shape and kind of codes; what is undefined is free. */
-function expected(
-  name: string,
-  wanted: Partial<Pick<IntegerTensor, 'layout' | 'heads' | 'rows' | 'columns'>> & {
-    readonly kind?: IntegerCodes['kind'] | readonly IntegerCodes['kind'][];
-  },
-  { tensor, refuse }: Check,
-): IntegerTensor {
-  const found = tensor(name);
-  const { layout = found.layout, heads = found.heads, rows = found.rows, columns = found.columns, kind } = wanted;
-  const target = { ...found, layout, heads, rows, columns };
-  if (shown(found) !== shown(target)) refuse(`"${name}" is ${shown(found)}, wanted ${shown(target)}`);
-  const kinds = kind === undefined ? undefined : [kind].flat();
-  if (kinds && !(found.codes && kinds.includes(found.codes.kind))) {
-    refuse(`"${name}" holds ${found.codes?.kind ?? 'no'} codes, wanted ${kinds.join(' or ')}`);
-  }
-  return found;
 }
 
 function validatePatches({ input, output, patchSize }: PatchesOperation, check: Check): void {
@@ -97,12 +79,14 @@ function validatePatches({ input, output, patchSize }: PatchesOperation, check: 
 
 function validateLinear(operation: LinearOperation, check: Check): void {
   const { input, inFeatures, outFeatures, outputs, residual } = operation;
-  const { rows } = expected(input, { layout: 'left', heads: 1, columns: inFeatures }, check);
+  const windows = windowsOf(check.tensor(input));
+  const rows = windows * expected(input, { layout: 'left', windows, heads: 1, columns: inFeatures }, check).rows;
   let covered = 0;
   const classes = new Set<OutputClass>();
   for (const { tensor: name, first } of outputs) {
     const output = writable(name, check);
-    if (output.rows !== rows) check.refuse(`"${name}" has ${output.rows} rows, the input ${rows}`);
+    const outputRows = windowsOf(output) * output.rows;
+    if (outputRows !== rows) check.refuse(`"${name}" has ${outputRows} rows, the input ${rows}`);
     if (first !== covered) check.refuse(`"${name}" takes output features from ${first} on, wanted from ${covered} on`);
     covered += output.heads * output.columns;
     classes.add(outputClass(output));
@@ -114,33 +98,29 @@ function validateLinear(operation: LinearOperation, check: Check): void {
   if (outputs.length !== 1 || !only || !classes.has('int16')) {
     check.refuse(`a residual needs one int16 output, it has ${outputs.length} of ${[...classes].join()}`);
   } else {
-    const { heads, columns } = check.tensor(only.tensor);
+    const { heads, columns } = expected(only.tensor, { rows }, check);
     expected(residual.tensor, { layout: 'int16', heads, rows, columns }, check);
     checkDyadic('the residual', residual, 'term', check);
   }
 }
 
-/** An output of a product: int16, int32 or uniform codes. */
-function writable(name: string, check: Check): IntegerTensor {
-  const output = check.tensor(name);
-  if (output.layout === 'pixels') check.refuse(`"${name}" is of pixels, which only the input is`);
-  return expected(name, output.codes ? { kind: 'uniform' } : {}, check);
-}
-
 function validateProduct({ a, b, output, bias, rescales }: ProductOperation, check: Check): void {
-  const left = expected(a, { layout: 'left' }, check);
+  const windows = windowsOf(check.tensor(a));
+  const left = expected(a, { layout: 'left', windows }, check);
   const { heads, rows, columns: depth } = left;
   const transposed = check.tensor(b).layout === 'right-transposed';
   const right = expected(
     b,
-    transposed ? { heads, columns: depth, kind: 'uniform' } : { layout: 'right', heads, rows: depth, kind: 'uniform' },
+    transposed
+      ? { windows, heads, columns: depth, kind: 'uniform' }
+      : { layout: 'right', windows, heads, rows: depth, kind: 'uniform' },
     check,
   );
   const columns = transposed ? right.rows : right.columns;
 
   const target = writable(output, check);
   const merged = heads > 1 && target.heads === 1;
-  expected(output, { heads: merged ? 1 : heads, rows, columns: merged ? heads * columns : columns }, check);
+  expected(output, { windows, heads: merged ? 1 : heads, rows, columns: merged ? heads * columns : columns }, check);
   const group = { left: 4, right: 1, 'right-transposed': 4, int16: 2, int32: 1, pixels: 1 }[target.layout];
   if (merged && columns % group !== 0) {
     check.refuse(
@@ -179,14 +159,29 @@ function validateLayerNorm(operation: LayerNormOperation, check: Check): void {
   if (columns > MOST_NORM_FEATURES) check.refuse(`${columns} features, at most ${MOST_NORM_FEATURES} fit its sums`);
   if (row !== null && row >= rows) check.refuse(`row ${row} of ${rows} rows`);
   if (form === 'published' && epsilon !== 0) check.refuse(`epsilon ${epsilon}, wanted 0 in the published form`);
-  expected(output, { layout: 'left', heads: 1, rows: row === null ? rows : 1, columns, kind: 'uniform' }, check);
+  const target = check.tensor(output);
+  const { layout, heads } = target;
+  if (normWritesRows(target) || (layout !== 'int16' && layout !== 'right-transposed' && layout !== 'left')) {
+    expected(output, { layout: 'left', heads: 1, rows: row === null ? rows : 1, columns, kind: 'uniform' }, check);
+    return;
+  }
+  if (row !== null) check.refuse(`row ${row} alone into "${output}", wanted rows of codes`);
+  if (layout === 'int16') {
+    expected(output, { heads: 1, rows, columns }, check);
+    return;
+  }
+  expected(output, { rows, columns: columns / heads, kind: 'uniform' }, check);
+  if (heads > 1 && target.columns % 2 !== 0) {
+    check.refuse(`heads of ${target.columns} features in rows of two a word, wanted an even number`);
+  }
 }
 
 function validateSoftmax(operation: SoftmaxOperation, check: Check): void {
   const { input, output, rescales, codeRescales, constants } = operation;
-  const { heads, rows, columns } = expected(input, { layout: 'int32' }, check);
+  const windows = windowsOf(check.tensor(input));
+  const { heads, rows, columns } = expected(input, { layout: 'int32', windows }, check);
   const kind = ['twin-softmax', 'levels-softmax', 'uniform'] as const;
-  const { codes } = expected(output, { layout: 'left', heads, rows, columns, kind }, check);
+  const { codes } = expected(output, { layout: 'left', windows, heads, rows, columns, kind }, check);
   checkDyadics(rescales, heads, 'int16', check);
   if ((codeRescales === null) !== (codes?.kind === 'twin-softmax')) {
     check.refuse(`an output of ${codes?.kind} codes ${codeRescales ? 'takes no' : 'needs'} codeRescales`);
@@ -211,31 +206,4 @@ function validateGelu({ input, output, constants }: GeluOperation, check: Check)
     if (at >= 0)
       check.refuse(`code ${at} of its table is ${bytes[at]}, outside the ${target.bits} bits of "${output}"`);
   }
-}
-
-/** Runs a kernel's own check; what it refuses is a fault of the file. */
-function refusing({ refuse }: Check, check: () => void): void {
-  try {
-    check();
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    refuse(error.message);
-  }
-}
-
-function checkDyadics(rescales: readonly Dyadic[], heads: number, form: DyadicForm, check: Check): void {
-  if (rescales.length !== heads) check.refuse(`${rescales.length} rescales, wanted ${heads}, one a head`);
-  rescales.forEach((rescale, head) => {
-    checkDyadic(`head ${head}`, rescale, form, check);
-  });
-}
-
-function checkDyadic(place: string, rescale: Dyadic, form: DyadicForm, { refuse }: Check): void {
-  const fault = dyadicFault(rescale, form);
-  if (fault !== undefined) refuse(`${place}: ${fault}`);
-}
-
-/** The form of the rescale that leads from an accumulator to an output. */
-export function rescaleForm(output: Exclude<OutputClass, 'int32'>): DyadicForm {
-  return output === 'codes' ? 8 : 'int16';
 }

@@ -5,7 +5,7 @@ import { largestSums } from './bounds.ts';
 import type { IntegerModel, LinearParameters, NormParameters } from './model.ts';
 import { linearClass } from './parameterTensors.ts';
 import type { IntegerProgram, LayerNormOperation, LinearOperation } from './program.ts';
-import { rescaleForm } from './validateOperation.ts';
+import { rescaleForm } from './operationCheck.ts';
 
 /**
  * Throws unless the values of all parameters are in the ranges that the kernels are exact for, and no accumulator of a linear

@@ -18,7 +18,7 @@ export function validateProgram(program: IntegerProgram, file: string): void {
     Object.hasOwn(tensors, name) ? tensors[name] : refuse(`${by} names the tensor "${name}", which is not declared`);
 
   const pixels = tensor(input, 'the program');
-  if (pixels?.layout !== 'pixels' || pixels.heads !== 1) {
+  if (pixels?.layout !== 'pixels' || pixels.heads !== 1 || pixels.windows !== undefined) {
     refuse(`the input "${input}" has layout ${pixels?.layout} and ${pixels?.heads} heads, wanted pixels and 1`);
   }
   const names = new Set<string>();
@@ -49,5 +49,7 @@ export function validateProgram(program: IntegerProgram, file: string): void {
     refuse(`the output "${output}" has layout ${logits?.layout}, wanted int16 or int32`);
   } else if (logits.heads !== 1 || logits.rows !== 1) {
     refuse(`the output "${output}" has ${logits.heads} heads of ${logits.rows} rows, wanted one row of logits`);
+  } else if (logits.windows !== undefined) {
+    refuse(`the output "${output}" has ${logits.windows} windows, wanted one row of logits`);
   }
 }

@@ -1,6 +1,6 @@
 import { writeSafetensors, type TensorToWrite } from '../io/safetensors.ts';
 import { packSigned, signedWidth } from './bits.ts';
-import { manifestText, MODEL_FORMAT, MODEL_VERSION } from './manifest.ts';
+import { manifestText, MODEL_FORMAT } from './manifest.ts';
 import type { IntegerModel } from './model.ts';
 import {
   tablesOf,
@@ -13,6 +13,7 @@ import {
 } from './parameterTensors.ts';
 import type { IntegerOperation } from './program.ts';
 import { readModelFile } from './readModelFile.ts';
+import { leastVersion } from './versions.ts';
 
 /**
  * A model as one file (docs/format.md), the same bytes for the same model. What is written has been read again, so that every
@@ -32,7 +33,7 @@ export function writeModelFile(model: IntegerModel): Uint8Array<ArrayBuffer> {
     const bias = model.linear.get(name)?.bias;
     return bias ? signedWidth(bias) : 0;
   };
-  let [linear, norms, tokens] = [0, 0, 0];
+  let [linear, norms, tokens, biases] = [0, 0, 0, 0];
   for (const operation of program.operations) {
     const vectors = vectorsOf(operation, model, biasBits);
     const lengths = vectorLengths(operation, program, biasBits);
@@ -49,16 +50,18 @@ export function writeModelFile(model: IntegerModel): Uint8Array<ArrayBuffer> {
     }
     norms += operation.kind === 'layerNorm' ? 1 : 0;
     tokens += operation.kind === 'tokens' ? 1 : 0;
+    biases += operation.kind === 'attentionBias' ? 1 : 0;
   }
   checkLength('the map of linear parameters', model.linear.size, linear);
   checkLength('the map of norms', model.norms.size, norms);
   checkLength('the map of tokens', model.tokens.size, tokens);
+  checkLength('the map of attention biases', model.biases.size, biases);
   for (const [name, dtype] of Object.entries(VECTORS) as [VectorName, (typeof VECTORS)[VectorName]][]) {
     const data = joined(name, parts[name], dtype);
     if (data.length > 0) tensors.push({ name, dtype, shape: [data.length], data });
   }
   const manifest = manifestText(model, { biasBits, tableNumber });
-  const bytes = writeSafetensors(tensors, { format: MODEL_FORMAT, version: MODEL_VERSION, manifest });
+  const bytes = writeSafetensors(tensors, { format: MODEL_FORMAT, version: leastVersion(model), manifest });
   readModelFile(bytes, 'the model to write');
   return bytes;
 }
@@ -69,7 +72,7 @@ type Parts = Record<VectorName, Vector[]>;
 /** The vectors of an operation, those that it has. */
 function vectorsOf(
   operation: IntegerOperation,
-  { linear, norms, tokens }: IntegerModel,
+  { linear, norms, tokens, biases }: IntegerModel,
   biasBits: (name: string) => number,
 ): Partial<Record<VectorName, Vector>> {
   const { name } = operation;
@@ -85,6 +88,9 @@ function vectorsOf(
   if (operation.kind === 'layerNorm') {
     const { multipliers, shifts, bias } = required(norms.get(name), operation);
     return { 'norm.multipliers': multipliers, 'norm.shifts': shifts, 'norm.bias': bias };
+  }
+  if (operation.kind === 'attentionBias') {
+    return { 'attentionBias.values': required(biases.get(name), operation).values };
   }
   return operation.kind === 'tokens' ? { 'tokens.values': required(tokens.get(name), operation).values } : {};
 }

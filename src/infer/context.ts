@@ -1,5 +1,5 @@
 import type { IntegerModel } from '../format/model.ts';
-import type { IntegerCodes, IntegerTensor } from '../format/program.ts';
+import { normWritesRows, type IntegerCodes, type IntegerOperation, type IntegerTensor } from '../format/program.ts';
 import type { NumericArray } from '../gpu/buffers.ts';
 import type { Bindable } from '../gpu/kernel.ts';
 import type { TileChoice } from './tiles.ts';
@@ -11,7 +11,7 @@ export type FloatKind = 'softmax' | 'gelu' | 'layerNorm';
 export interface StepContext {
   readonly device: GPUDevice;
   readonly images: number;
-  /** Without the codes of weights and the tokens, which are on the device alone. */
+  /** Without the codes of weights, the tokens and attention biases, which are on the device alone. */
   readonly model: IntegerModel;
   /** Shape and meaning of a tensor of the program, one image of it. */
   tensor(name: string): IntegerTensor;
@@ -28,6 +28,16 @@ export interface StepContext {
   largestSum(name: string): number;
   /** The tile of each integer product. */
   readonly tiles: TileChoice;
+}
+
+/** Whether `operation` runs in float: one of a kind in `float`, but no LayerNorm of 16-bit results or of heads, which stays integer. */
+export function runsInFloat(
+  operation: IntegerOperation,
+  float: ReadonlySet<FloatKind>,
+  tensors: Readonly<Record<string, IntegerTensor>>,
+): boolean {
+  if (!(float as ReadonlySet<string>).has(operation.kind)) return false;
+  return operation.kind !== 'layerNorm' || normWritesRows(tensors[operation.output] as IntegerTensor);
 }
 
 /** What the codes of `tensor` mean. */

@@ -1,5 +1,11 @@
 import type { NormParameters } from '../format/model.ts';
-import type { GeluOperation, IntegerTensor, LayerNormOperation, SoftmaxOperation } from '../format/program.ts';
+import {
+  windowsOf,
+  type GeluOperation,
+  type IntegerTensor,
+  type LayerNormOperation,
+  type SoftmaxOperation,
+} from '../format/program.ts';
 import type { Bindable, Dispatch } from '../gpu/kernel.ts';
 import { dequantize } from '../kernels/dequantize.ts';
 import { geluF32 } from '../kernels/geluF32.ts';
@@ -26,7 +32,7 @@ export async function floatSoftmax(
   const { device, images } = context;
   const tensor = context.tensor(input);
   const codes = codesOf(context.tensor(output), output);
-  const rows = images * tensor.heads * tensor.rows;
+  const rows = images * windowsOf(tensor) * tensor.heads * tensor.rows;
   const depth = tensor.columns;
   const [x, y] = scratches(context, rows * depth);
   const float = [
@@ -87,8 +93,9 @@ export async function floatLayerNorm(
 
 /** Levels or uniform codes of the values of `output`, dense in `source`. */
 function floatToCodes(context: StepContext, name: string, source: Bindable, output: string): Promise<Dispatch> {
-  const { device, images } = context;
+  const { device } = context;
   const tensor = context.tensor(output);
+  const images = context.images * windowsOf(tensor);
   const { heads, rows, columns: depth, scales } = tensor;
   const { kind, bits, levels } = codesOf(tensor, output);
   const codes = context.activation(output);
@@ -123,8 +130,9 @@ function integersToFloat(
   factor = 1,
   row: number | null = null,
 ): Promise<Dispatch> {
-  const { device, images } = context;
+  const { device } = context;
   const tensor = context.tensor(input);
+  const images = context.images * windowsOf(tensor);
   const { heads, rows, columns } = tensor;
   const scales = context.parameter(`${name}.float.scales`, () =>
     Float32Array.from({ length: heads }, (_, head) => factor * stepOf(tensor, head)),

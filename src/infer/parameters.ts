@@ -1,11 +1,17 @@
-import type { IntegerModel, LinearParameters, NormParameters, TokensParameters } from '../format/model.ts';
+import type {
+  BiasParameters,
+  IntegerModel,
+  LinearParameters,
+  NormParameters,
+  TokensParameters,
+} from '../format/model.ts';
 import type { GeluOperation, IntegerOperation, IntegerTensor, SoftmaxOperation } from '../format/program.ts';
 import type { NumericArray } from '../gpu/buffers.ts';
 import { packDyadics } from '../kernels/dyadic.ts';
 import { int16Words } from '../kernels/int16.ts';
 import { withLevels } from '../kernels/levels.ts';
 import { packDepthMajor } from '../kernels/pack.ts';
-import type { FloatKind } from './context.ts';
+import { runsInFloat, type FloatKind } from './context.ts';
 
 /**
  * What kernels read beside activations, by key, in the form in which they bind it:
@@ -15,15 +21,17 @@ import type { FloatKind } from './context.ts';
  * - `NAME.gain`: int32 pairs (signed multiplier, shift)
  * - `NAME.tokens`: u32 `[rows][words]`, int16 two a word
  * - `NAME.table`: u32, the table of the method, then the levels
+ * - `NAME.index`, `NAME.regions`: u32, of a gather of rows or an attention bias
+ * - `NAME.values`: int32 `[heads][entries]` of an attention bias
  *
- * An operation of a kind in `float` has none: what replaces it makes its own.
+ * An operation that runs in float has none: what replaces it makes its own.
  */
 export function* modelParameters(
   model: IntegerModel,
   float: ReadonlySet<FloatKind>,
 ): Generator<readonly [key: string, data: NumericArray]> {
   for (const operation of model.program.operations) {
-    if ((float as ReadonlySet<string>).has(operation.kind)) continue;
+    if (runsInFloat(operation, float, model.program.tensors)) continue;
     for (const [suffix, data] of operationParameters(model, operation)) yield [`${operation.name}.${suffix}`, data];
   }
 }
@@ -32,7 +40,19 @@ function operationParameters(model: IntegerModel, operation: IntegerOperation): 
   const { name } = operation;
   switch (operation.kind) {
     case 'patches':
+    case 'meanRows':
       return [];
+    case 'gatherRows':
+      return [['index', operation.indices]];
+    case 'attentionBias': {
+      const { index, regions } = operation;
+      const found: [string, NumericArray][] = [
+        ['index', index],
+        ['values', required(model.biases, name).values],
+      ];
+      if (regions) found.push(['regions', regions]);
+      return found;
+    }
     case 'linear': {
       const { codes, bias, multipliers, shifts } = required(model.linear, name);
       const found: [string, NumericArray][] = [
@@ -113,7 +133,7 @@ function int16Rows(values: Int16Array, columns: number): Uint32Array {
   return packed;
 }
 
-function required<T extends LinearParameters | NormParameters | TokensParameters>(
+function required<T extends BiasParameters | LinearParameters | NormParameters | TokensParameters>(
   map: ReadonlyMap<string, T>,
   name: string,
 ): T {

@@ -1,8 +1,8 @@
 import { operandCodes } from '../format/codes.ts';
-import { inputsOf, outputsOf, type IntegerProgram, type IntegerTensor } from '../format/program.ts';
+import { inputsOf, outputsOf, windowsOf, type IntegerProgram, type IntegerTensor } from '../format/program.ts';
 import { UnsupportedDeviceError } from '../gpu/errors.ts';
 import { denseOutput, outputExtent } from '../kernels/requantizedLayout.ts';
-import type { FloatKind } from './context.ts';
+import { runsInFloat, type FloatKind } from './context.ts';
 
 /** Where the bytes of a tensor of all images lie. */
 export interface PlannedTensor {
@@ -43,12 +43,15 @@ export interface Lifetime {
 }
 
 /** Bytes of a tensor of `images` images, whole words; at least 16, so that any binding of it is large enough for its element. */
-export function tensorBytes({ layout, heads, rows, columns, codes }: IntegerTensor, images: number): number {
+export function tensorBytes(tensor: IntegerTensor, images: number): number {
+  const { layout, heads, rows, columns, codes } = tensor;
   const shape = { heads, rows, columns };
   const bytes =
     layout === 'pixels'
       ? images * rows * columns * 3
-      : 4 * (codes ? operandCodes(codes).planes : 1) * outputExtent(denseOutput(layout, shape), { ...shape, images });
+      : 4 *
+        (codes ? operandCodes(codes).planes : 1) *
+        outputExtent(denseOutput(layout, shape), { ...shape, images: images * windowsOf(tensor) });
   return 16 * Math.ceil(bytes / 16);
 }
 
@@ -116,9 +119,9 @@ function firstGap(neighbours: readonly PlannedTensor[], bytes: number, alignment
 /** An f32 element for each that the largest operation among `float` reads. */
 function scratchBytes(program: IntegerProgram, images: number, float: ReadonlySet<FloatKind>): number {
   const sizes = program.operations.map((operation) => {
-    if (operation.kind === 'product' || !(float as ReadonlySet<string>).has(operation.kind)) return 0;
-    const { heads, rows, columns } = program.tensors[operation.input] as IntegerTensor;
-    return 4 * images * heads * rows * columns;
+    if (operation.kind === 'product' || !runsInFloat(operation, float, program.tensors)) return 0;
+    const tensor = program.tensors[operation.input] as IntegerTensor;
+    return 4 * images * windowsOf(tensor) * tensor.heads * tensor.rows * tensor.columns;
   });
   return 16 * Math.ceil(Math.max(0, ...sizes) / 16);
 }

@@ -1,6 +1,12 @@
 import { largestProduct } from '../format/bounds.ts';
 import { operandCodes } from '../format/codes.ts';
-import type { IntegerProgram, IntegerTensor, LinearOperation, ProductOperation } from '../format/program.ts';
+import {
+  windowsOf,
+  type IntegerProgram,
+  type IntegerTensor,
+  type LinearOperation,
+  type ProductOperation,
+} from '../format/program.ts';
 import type { Bindable, Dispatch } from '../gpu/kernel.ts';
 import { matmulRequantize, type MatmulRequantizeParams } from '../kernels/matmulRequantize.ts';
 import {
@@ -112,7 +118,7 @@ function matmulStep(
 
 /**
  * The part of a linear that makes `heads * columns` features from `first` on. The rows of all images are those of one matrix where
- * the output lies so, which fills tiles better; heads are shares of the weight's columns.
+ * the output lies so (windows are as many images), which fills tiles better; heads are shares of the weight's columns.
  */
 function linearGeometry(
   { input, inFeatures: depth, outFeatures }: LinearOperation,
@@ -122,12 +128,13 @@ function linearGeometry(
   images: number,
 ): Geometry {
   const { heads, rows, columns, layout } = of(tensor);
+  const windows = images * windowsOf(of(tensor));
   const together = heads === 1 && (layout === 'left' || layout === 'int16' || layout === 'int32');
   const output = outputOf(of(tensor));
   const left = leftCodes(of(input), input);
   const words = left.planes * Math.ceil(depth / 4);
   return {
-    ...(together ? { images: 1, rows: images * rows } : { images, rows }),
+    ...(together ? { images: 1, rows: windows * rows } : { images: windows, rows }),
     heads,
     depth,
     columns,
@@ -147,7 +154,7 @@ function productGeometry(operation: ProductOperation, of: (name: string) => Inte
   const words = Math.ceil(depth / 4);
   const dense = outputOf(target);
   return {
-    images,
+    images: images * windowsOf(left),
     heads,
     rows,
     depth,

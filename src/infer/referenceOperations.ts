@@ -1,29 +1,38 @@
 import { nonlinearCodes, operandCodes } from '../format/codes.ts';
 import type { IntegerModel } from '../format/model.ts';
-import type {
-  GeluOperation,
-  IntegerOperation,
-  IntegerTensor,
-  LayerNormOperation,
-  LinearOperation,
-  PatchesOperation,
-  ProductOperation,
-  SoftmaxOperation,
-  TokensOperation,
+import {
+  windowsOf,
+  type AttentionBiasOperation,
+  type GatherRowsOperation,
+  type GeluOperation,
+  type IntegerOperation,
+  type IntegerTensor,
+  type LayerNormOperation,
+  type LinearOperation,
+  type MeanRowsOperation,
+  type PatchesOperation,
+  type ProductOperation,
+  type SoftmaxOperation,
+  type TokensOperation,
 } from '../format/program.ts';
 import { codeBounds, codesOf } from './context.ts';
 import { biasColumns } from './parameters.ts';
 import { codeWords } from '../kernels/codes.ts';
 import { packDyadics } from '../kernels/dyadic.ts';
+import { fillWords } from '../kernels/gatherWords.ts';
+import { int16Words } from '../kernels/int16.ts';
 import { denseOutput, outputExtent, type RequantizedOutput } from '../kernels/requantizedLayout.ts';
 import { twinThreshold } from '../kernels/softmaxConstants.ts';
 import { assembleTokensI16Reference } from '../reference/assembleTokensI16.ts';
+import { attentionBiasI32Reference } from '../reference/attentionBiasI32.ts';
 import { packDepthMajor, packRowMajor, unpackRowMajor } from '../reference/codes.ts';
 import { packInt16, unpackInt16 } from '../reference/fixedPoint.ts';
+import { gatherWordsReference } from '../reference/gatherWords.ts';
 import { intGeluReference } from '../reference/intGelu.ts';
 import { intLayerNormReference } from '../reference/intLayerNorm.ts';
 import { intSoftmaxReference } from '../reference/intSoftmax.ts';
 import { matmulRequantizeReference } from '../reference/matmulRequantize.ts';
+import { meanRowsI16Reference } from '../reference/meanRowsI16.ts';
 import { patchCodesReference } from '../reference/patchCodes.ts';
 import { shiftGeluReference } from '../reference/shiftGelu.ts';
 
@@ -47,6 +56,12 @@ export function referenceOperation(model: IntegerModel, operation: IntegerOperat
       return softmax(model, operation, words);
     case 'gelu':
       return gelu(model, operation, words);
+    case 'gatherRows':
+      return gatherRows(model, operation, words);
+    case 'attentionBias':
+      return attentionBias(model, operation, words);
+    case 'meanRows':
+      return meanRows(model, operation, words);
   }
 }
 
@@ -67,8 +82,10 @@ function linear({ program, linear }: IntegerModel, operation: LinearOperation, w
   for (const { tensor, first } of outputs) {
     const target = tensorOf(program.tensors, tensor);
     const { heads, rows, columns } = target;
+    const images = windowsOf(target);
     const output = outputOf(target);
-    const y = new Uint32Array(outputExtent(output, { images: 1, heads, rows, columns }));
+    const y = new Uint32Array(outputExtent(output, { images, heads, rows, columns }));
+    const aWords = left.planes * codeWords(depth);
     const data = {
       a: of(words, input),
       b,
@@ -78,13 +95,13 @@ function linear({ program, linear }: IntegerModel, operation: LinearOperation, w
       y,
     };
     matmulRequantizeReference(data, {
-      images: 1,
+      images,
       heads,
       rows,
       depth,
       columns,
       ...left,
-      a: { offset: 0, imageStride: 0, headStride: 0, rowStride: left.planes * codeWords(depth) },
+      a: { offset: 0, imageStride: rows * aWords, headStride: 0, rowStride: aWords },
       b: { offset: first, imageStride: 0, headStride: columns, rowStride: outFeatures },
       bias: { offset: first, headStride: columns },
       rescale: { offset: first, headStride: columns, columnStride: 1 },
@@ -103,7 +120,8 @@ function product({ program }: IntegerModel, operation: ProductOperation, words: 
   const target = tensorOf(program.tensors, operation.output);
   const columns = right.layout === 'right' ? right.columns : right.rows;
   const dense = outputOf(target);
-  const y = new Uint32Array(outputExtent(dense, { ...target, images: 1 }));
+  const images = windowsOf(left);
+  const y = new Uint32Array(outputExtent(dense, { ...target, images }));
   const codes = leftOperand(left, operation.a);
   const depthWords = codeWords(depth);
   const aWords = codes.planes * depthWords;
@@ -117,14 +135,14 @@ function product({ program }: IntegerModel, operation: ProductOperation, words: 
       y,
     },
     {
-      images: 1,
+      images,
       heads,
       rows,
       depth,
       columns,
       ...codes,
-      a: { offset: 0, imageStride: 0, headStride: rows * aWords, rowStride: aWords },
-      b: { offset: 0, imageStride: 0, headStride: depthWords * columns, rowStride: columns },
+      a: { offset: 0, imageStride: heads * rows * aWords, headStride: rows * aWords, rowStride: aWords },
+      b: { offset: 0, imageStride: heads * depthWords * columns, headStride: depthWords * columns, rowStride: columns },
       bias: { offset: 0, headStride: columns },
       rescale: { offset: 0, headStride: 1, columnStride: 0 },
       output: target.heads === heads ? dense : sideBySide(dense, columns),
@@ -149,14 +167,59 @@ function tokens({ program, tokens }: IntegerModel, operation: TokensOperation, w
 
 function layerNorm({ program, norms }: IntegerModel, operation: LayerNormOperation, words: TensorWords): void {
   const { name, input, output, row, form, epsilon } = operation;
-  const { rows, columns: features } = tensorOf(program.tensors, input);
+  const { rows, columns } = tensorOf(program.tensors, input);
   const { multipliers, shifts, bias } = of(norms, name);
-  const gain = Int32Array.from({ length: 2 * features }, (_, i) => (i % 2 === 0 ? multipliers : shifts)[i >> 1] ?? 0);
-  const all = unpackInt16(of(words, input), rows, features);
-  const x = row === null ? all : all.subarray(row * features, (row + 1) * features);
+  const gain = Int32Array.from({ length: 2 * columns }, (_, i) => (i % 2 === 0 ? multipliers : shifts)[i >> 1] ?? 0);
+  const all = unpackInt16(of(words, input), rows, columns);
+  const x = row === null ? all : all.subarray(row * columns, (row + 1) * columns);
   const target = tensorOf(program.tensors, output);
-  const codes = intLayerNormReference(x, { gain, bias }, { features, form, epsilon, ...bounds(target) });
-  words.set(output, packRowMajor(codes, target.rows, features));
+  const { layout, heads, columns: features } = target;
+  const limits = layout === 'int16' ? { qmin: -(2 ** 15), qmax: 2 ** 15 - 1 } : bounds(target);
+  const values = intLayerNormReference(x, { gain, bias }, { features, form, epsilon, heads, ...limits });
+  if (layout === 'int16') words.set(output, packInt16(values, features));
+  else if (heads === 1 && layout === 'left') words.set(output, packRowMajor(values, target.rows, features));
+  else words.set(output, packHeads(values, target));
+}
+
+/** Codes `[rows][heads][columns]` as an operand of a product of heads. */
+function packHeads(codes: ArrayLike<number>, target: IntegerTensor): Uint32Array {
+  const { heads, rows, columns } = target;
+  const { headStride, rowStride, columnStride } = outputOf(target).view;
+  const packed = new Uint32Array(heads * rows * codeWords(columns));
+  for (let i = 0; i < codes.length; i++) {
+    const [row, head, column] = [Math.floor(i / columns / heads), Math.floor(i / columns) % heads, i % columns];
+    const at = head * headStride + row * rowStride + (column >> 2) * columnStride;
+    const byte = ((codes[i] as number) & 0xff) << (8 * (column % 4));
+    packed[at] = ((packed[at] as number) | byte) >>> 0;
+  }
+  return packed;
+}
+
+function gatherRows({ program }: IntegerModel, operation: GatherRowsOperation, words: TensorWords): void {
+  const { input, output, indices, fill } = operation;
+  const { layout, columns } = tensorOf(program.tensors, input);
+  const shape = { images: 1, words: layout === 'int16' ? int16Words(columns) : codeWords(columns) };
+  words.set(output, gatherWordsReference(of(words, input), indices, { ...shape, ...fillWords(fill, columns) }));
+}
+
+function attentionBias(model: IntegerModel, operation: AttentionBiasOperation, words: TensorWords): void {
+  const { name, input, output, index, regions } = operation;
+  const { heads, rows: tokens } = tensorOf(model.program.tensors, input);
+  const { buffer, byteOffset, length } = of(words, input);
+  const { values } = of(model.biases, name);
+  const scores = new Int32Array(buffer, byteOffset, length);
+  const biased = attentionBiasI32Reference(scores, { index, values, regions }, { heads, tokens });
+  words.set(output, new Uint32Array(biased.buffer));
+}
+
+function meanRows({ program }: IntegerModel, operation: MeanRowsOperation, words: TensorWords): void {
+  const { input, output, first, bias, rescale } = operation;
+  const { rows, columns: features } = tensorOf(program.tensors, input);
+  const target = tensorOf(program.tensors, output);
+  const x = unpackInt16(of(words, input), rows, features);
+  const shape = { images: 1, features, first, bias, ...rescale, ...bounds(target) };
+  const means = meanRowsI16Reference(x, { ...shape, output: target.codes ? 'codes' : 'int16' });
+  words.set(output, target.codes ? packRowMajor(means, 1, features) : packInt16(means, features));
 }
 
 function softmax({ program }: IntegerModel, operation: SoftmaxOperation, words: TensorWords): void {
@@ -165,10 +228,11 @@ function softmax({ program }: IntegerModel, operation: SoftmaxOperation, words: 
   const target = codesOf(tensorOf(program.tensors, output), output);
   const { bits, shift, boundary = 'nearest' } = target;
   const codes = nonlinearCodes(target);
+  const windows = windowsOf(tensorOf(program.tensors, input));
   const { buffer, byteOffset, length } = of(words, input);
   const threshold = codes.kind === 'twin' ? twinThreshold(shift, bits, boundary) : 0;
   const shape = {
-    rows: heads * rows,
+    rows: windows * heads * rows,
     columns,
     rowsPerHead: rows,
     heads,

@@ -39,7 +39,7 @@ export interface ClassifiedImage extends Classification {
 
 /** A quantized model on a device. */
 export interface Session {
-  /** Without the codes of its weights and its tokens, which are on the device alone. */
+  /** Without the codes of its weights, its tokens and attention biases, which are on the device alone. */
   readonly model: IntegerModel;
   /** Real value of one unit of a logit. */
   readonly logitScale: number;
@@ -317,5 +317,5 @@ function largestSumsOf({ program, linear }: IntegerModel): Map<string, number> {
 function withoutWeights(model: IntegerModel): IntegerModel {
   const none = new Int8Array(0);
   const linear = new Map([...model.linear].map(([name, parameters]) => [name, { ...parameters, codes: none }]));
-  return { ...model, linear, tokens: new Map() };
+  return { ...model, linear, tokens: new Map(), biases: new Map() };
 }

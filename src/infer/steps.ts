@@ -1,31 +1,41 @@
 import { nonlinearCodes } from '../format/codes.ts';
-import type {
-  GeluOperation,
-  IntegerCodes,
-  IntegerOperation,
-  LayerNormOperation,
-  PatchesOperation,
-  SoftmaxOperation,
-  TokensOperation,
+import {
+  windowsOf,
+  type AttentionBiasOperation,
+  type GatherRowsOperation,
+  type GeluOperation,
+  type IntegerCodes,
+  type IntegerOperation,
+  type LayerNormOperation,
+  type MeanRowsOperation,
+  type PatchesOperation,
+  type SoftmaxOperation,
+  type TokensOperation,
 } from '../format/program.ts';
 import type { Dispatch } from '../gpu/kernel.ts';
 import { assembleTokensI16 } from '../kernels/assembleTokensI16.ts';
+import { attentionBiasI32 } from '../kernels/attentionBiasI32.ts';
+import { codeWords } from '../kernels/codes.ts';
+import { fillWords, gatherWords } from '../kernels/gatherWords.ts';
 import { int16Words } from '../kernels/int16.ts';
 import { intGelu } from '../kernels/intGelu.ts';
 import { intLayerNorm } from '../kernels/intLayerNorm.ts';
 import { intSoftmax } from '../kernels/intSoftmax.ts';
+import { meanRowsI16 } from '../kernels/meanRowsI16.ts';
 import { patchCodes } from '../kernels/patchCodes.ts';
+import { denseOutput } from '../kernels/requantizedLayout.ts';
 import { shiftGelu } from '../kernels/shiftGelu.ts';
-import { codeBounds, codesOf, type FloatKind, type StepContext } from './context.ts';
+import { codeBounds, codesOf, runsInFloat, type FloatKind, type StepContext } from './context.ts';
 import { floatGelu, floatLayerNorm, floatSoftmax } from './floatSteps.ts';
 import { linearStep, productStep } from './products.ts';
 
-/** Prepares the dispatches of `operation`, in order: integer kernels alone unless its kind is in `float`. */
+/** Prepares the dispatches of `operation`, in order: integer kernels alone unless it runs in float. */
 export function prepareStep(
   context: StepContext,
   operation: IntegerOperation,
   float: ReadonlySet<FloatKind>,
 ): Promise<Dispatch[]> {
+  const inFloat = runsInFloat(operation, float, context.model.program.tensors);
   switch (operation.kind) {
     case 'patches':
       return patchesStep(context, operation);
@@ -36,11 +46,17 @@ export function prepareStep(
     case 'tokens':
       return tokensStep(context, operation);
     case 'layerNorm':
-      return (float.has('layerNorm') ? floatLayerNorm : layerNormStep)(context, operation);
+      return (inFloat ? floatLayerNorm : layerNormStep)(context, operation);
     case 'softmax':
-      return (float.has('softmax') ? floatSoftmax : softmaxStep)(context, operation);
+      return (inFloat ? floatSoftmax : softmaxStep)(context, operation);
     case 'gelu':
-      return (float.has('gelu') ? floatGelu : geluStep)(context, operation);
+      return (inFloat ? floatGelu : geluStep)(context, operation);
+    case 'gatherRows':
+      return gatherStep(context, operation);
+    case 'attentionBias':
+      return biasStep(context, operation);
+    case 'meanRows':
+      return meanStep(context, operation);
   }
 }
 
@@ -64,20 +80,68 @@ async function tokensStep(context: StepContext, operation: TokensOperation): Pro
 
 async function layerNormStep(context: StepContext, operation: LayerNormOperation): Promise<Dispatch[]> {
   const { name, input, output, row, form, epsilon } = operation;
-  const { rows, columns: features } = context.tensor(input);
-  const words = int16Words(features);
+  const { rows, columns } = context.tensor(input);
+  const target = context.tensor(output);
+  const words = int16Words(columns);
   const buffers = {
     x: context.activation(input),
     gain: context.parameter(`${name}.gain`),
     bias: context.parameter(`${name}.bias`),
     y: context.activation(output),
   };
-  const rowsRead =
-    row === null
-      ? { rows: context.images * rows }
-      : { rows: context.images, xOffset: row * words, xRowStride: rows * words };
-  const bounds = codeBounds(codesOf(context.tensor(output), output));
-  return [await intLayerNorm(context.device, buffers, { ...rowsRead, features, form, epsilon, ...bounds })];
+  const { layout, heads, columns: features } = target;
+  if (layout === 'int16') {
+    const shape = { rows: context.images * rows, features, form, epsilon, output: layout } as const;
+    return [await intLayerNorm(context.device, buffers, shape)];
+  }
+  const bounds = codeBounds(codesOf(target, output));
+  if (row !== null) {
+    const rowsRead = { rows: context.images, xOffset: row * words, xRowStride: rows * words };
+    return [await intLayerNorm(context.device, buffers, { ...rowsRead, features, form, epsilon, ...bounds })];
+  }
+  if (layout === 'pixels' || layout === 'int32') throw new Error(`no LayerNorm writes ${layout}`);
+  const { view } = denseOutput(layout, target);
+  const shape = { rows: context.images * rows * heads, heads, tokens: rows, view };
+  return [await intLayerNorm(context.device, buffers, { ...shape, features, form, epsilon, ...bounds })];
+}
+
+/** Rows side by side are rows of the input's width. */
+async function gatherStep(context: StepContext, operation: GatherRowsOperation): Promise<Dispatch[]> {
+  const { name, input, output, indices, fill } = operation;
+  const { layout, rows: sourceRows, columns } = context.tensor(input);
+  const words = layout === 'int16' ? int16Words(columns) : codeWords(columns);
+  const shape = { images: context.images, sourceRows, rows: indices.length, words, ...fillWords(fill, columns) };
+  const buffers = {
+    source: context.activation(input),
+    indices: context.parameter(`${name}.index`),
+    y: context.activation(output),
+  };
+  return [await gatherWords(context.device, buffers, shape)];
+}
+
+async function biasStep(context: StepContext, operation: AttentionBiasOperation): Promise<Dispatch[]> {
+  const { name, input, output, entries, regions } = operation;
+  const tensor = context.tensor(input);
+  const { heads, rows: tokens } = tensor;
+  const buffers = {
+    scores: context.activation(input),
+    index: context.parameter(`${name}.index`),
+    values: context.parameter(`${name}.values`),
+    regions: regions && context.parameter(`${name}.regions`),
+    y: context.activation(output),
+  };
+  const shape = { images: context.images, windows: windowsOf(tensor), heads, tokens, entries };
+  return [await attentionBiasI32(context.device, buffers, shape)];
+}
+
+async function meanStep(context: StepContext, operation: MeanRowsOperation): Promise<Dispatch[]> {
+  const { input, output, first, bias, rescale } = operation;
+  const { rows, columns: features } = context.tensor(input);
+  const { codes } = context.tensor(output);
+  const shape = { images: context.images, rows, features, first, bias, ...rescale };
+  const written = codes ? ({ output: 'codes', ...codeBounds(codes) } as const) : ({ output: 'int16' } as const);
+  const buffers = { x: context.activation(input), y: context.activation(output) };
+  return [await meanRowsI16(context.device, buffers, { ...shape, ...written })];
 }
 
 async function softmaxStep(context: StepContext, operation: SoftmaxOperation): Promise<Dispatch[]> {
@@ -91,7 +155,8 @@ async function softmaxStep(context: StepContext, operation: SoftmaxOperation): P
     table: tableOf(context, name, constants, target),
     codes: context.activation(output),
   };
-  const shape = { rows: context.images * heads * rows, columns, rowsPerHead: rows, heads };
+  const windows = windowsOf(context.tensor(input));
+  const shape = { rows: context.images * windows * heads * rows, columns, rowsPerHead: rows, heads };
   const codes = nonlinearCodes(target);
   return [await intSoftmax(context.device, buffers, { ...shape, logitBits, bits, shift, boundary, codes, constants })];
 }

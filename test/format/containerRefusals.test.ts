@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { readModelFile } from '../../src/format/readModelFile.ts';
+import { writeModelFile } from '../../src/format/writeModelFile.ts';
 import { editModelFile } from '../support/editModelFile.ts';
 import { good, messageOf, refusedAfter } from '../support/modelFileRefusal.ts';
 
@@ -14,10 +15,10 @@ describe('the container', () => {
     ['no format', { format: undefined }, 'the format is missing'],
     [
       'a later version',
-      { version: '3' },
-      'the version is "3", this program reads "2" only. Export the model again or use the program that wrote it.',
+      { version: '4' },
+      'the version is "4", this program reads "2" and "3" only. Export the model again or use the program that wrote it.',
     ],
-    ['the version before', { version: '1' }, 'the version is "1", this program reads "2" only.'],
+    ['the version before', { version: '1' }, 'the version is "1", this program reads "2" and "3" only.'],
     ['no version', { version: undefined }, 'the version is missing'],
     ['no manifest', { manifest: undefined }, 'the metadata holds no manifest'],
     ['other metadata', { more: 'x' }, 'the metadata holds "more", which version 2 does not know'],
@@ -37,6 +38,11 @@ describe('the container', () => {
       }
     });
     expect(refused).toContain(message);
+  });
+
+  test('of a later version that holds nothing new is read as it is', () => {
+    const later = editModelFile(good, ({ metadata }) => (metadata['version'] = '3'));
+    expect(writeModelFile(readModelFile(later, 'm'))).toEqual(good);
   });
 
   test('a truncated file, at any length', () => {

@@ -11,7 +11,7 @@ describe('a member', () => {
     [
       ['preprocessing', 'interpolation'],
       'cubic',
-      'manifest.preprocessing.interpolation is "cubic", wanted one of box, bilinear',
+      'manifest.preprocessing.interpolation is "cubic", wanted one of nearest, box, bilinear',
     ],
     [['preprocessing', 'std', 1], 0, 'manifest.preprocessing.std[1] is 0, wanted a positive number'],
     [['preprocessing', 'mean', 2], undefined, 'manifest.preprocessing.mean is [0.5,0.5], wanted 3 numbers'],

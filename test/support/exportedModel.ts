@@ -1,9 +1,15 @@
+import { buildProgram } from '../../src/export/buildProgram.ts';
 import { exportModel } from '../../src/export/exportModel.ts';
 import type { NonlinearChoice } from '../../src/export/nonlinear.ts';
+import { QuantizedWeights } from '../../src/export/weights.ts';
 import type { IntegerModel } from '../../src/format/model.ts';
+import type { ModelConfig } from '../../src/model/config.ts';
+import type { Model } from '../../src/model/load.ts';
 import { noise } from './floats.ts';
 import { tinyModel } from './goldenModel.ts';
+import { handModel } from './handModel.ts';
 import { hostRecipe } from './hostRecipe.ts';
+import { noiseImages, randomModel } from './randomModel.ts';
 
 export interface ExportedModel {
   readonly integer: IntegerModel;
@@ -28,4 +34,19 @@ export async function exportedModel(
   const { recipe, weights } = hostRecipe(model, images, widths);
   const file = { recipeText: 'text', weights, weightsFile: 'weights.safetensors', writtenBy: 'test' };
   return { integer: await exportModel({ recipe, nonlinear, ...file }), pixels, count };
+}
+
+/** The network of a config with random parameters as an integer model, and images that its ranges just hold. */
+export async function exportedNetwork(
+  config: ModelConfig,
+  { count = 3, ...widths }: { readonly count?: number; readonly weightBits?: number } = {},
+): Promise<ExportedModel & { readonly model: Model }> {
+  const model = randomModel(config);
+  const images = (await noiseImages(model, count)).map(({ rgb }) => rgb);
+  const { recipe, weights } = hostRecipe(model, images, widths);
+  const { imageSize, patchSize } = config;
+  const image = { height: imageSize, width: imageSize, patchSize };
+  const { program, ...parameters } = buildProgram(model.network, image, recipe, new QuantizedWeights(weights, 'w'), {});
+  const pixels = Uint8Array.from(images.flatMap((rgb) => [...rgb]));
+  return { model, integer: { ...handModel(program, {}), ...parameters }, pixels, count };
 }

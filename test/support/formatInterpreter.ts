@@ -3,6 +3,13 @@
  * rounds down as the page says. Slow; a check that the page is complete.
  */
 
+type Stored = readonly [
+  layout: string,
+  heads: number | readonly [windows: number, heads: number],
+  ...rest: [rows: number, columns: number, scales: number[], ...codes: unknown[]],
+];
+
+/** A tensor of the manifest with its heads as a number. */
 type Entry = readonly [
   layout: string,
   heads: number,
@@ -29,12 +36,13 @@ type Operation = Record<string, number> & {
   codeRescales?: Pair[];
   form: string;
   method: string;
+  rescale: Pair;
 };
 
 interface Manifest {
   readonly input: string;
   readonly output: string;
-  readonly tensors: Record<string, Entry>;
+  readonly tensors: Record<string, Stored>;
   readonly operations: Operation[];
 }
 
@@ -44,6 +52,8 @@ const clampTo = (bits: number, x: bigint) => cut(x, -(1n << BigInt(bits - 1)), (
 const size = (x: bigint) => (x < 0n ? -x : x);
 const least = (a: bigint, b: bigint) => (a < b ? a : b);
 const CEILING = (1n << 31n) - 1n;
+const MASKED = -(1n << 31n);
+const NO_ROW = (1n << 32n) - 1n;
 
 function rescale(x: bigint, multiplier: number, shift: number): bigint {
   const quotient = floorDivide(x * BigInt(multiplier) + (1n << BigInt(shift - 1)), 1n << BigInt(shift));
@@ -109,7 +119,14 @@ export function interpretModelFile(file: Uint8Array, pixels: Uint8Array): bigint
 
   const values = new Map<string, bigint[]>([[input, Array.from(pixels, BigInt)]]);
   const of = (name: string) => values.get(name) as bigint[];
-  const entry = (name: string) => tensors[name] as Entry;
+  const entry = (name: string) => {
+    const [layout, heads, ...rest] = tensors[name] as Stored;
+    return [layout, typeof heads === 'number' ? heads : heads[1], ...rest] as unknown as Entry;
+  };
+  const windowsOf = (name: string) => {
+    const [, heads] = tensors[name] as Stored;
+    return typeof heads === 'number' ? 1 : heads[0];
+  };
   const finish = (name: string, acc: bigint, pair: Pair | undefined) => {
     const [layout, , , , , , bits] = entry(name);
     if (layout === 'int32' || !pair) return acc;
@@ -144,9 +161,10 @@ export function interpretModelFile(file: Uint8Array, pixels: Uint8Array): bigint
       for (const [target, first] of operation.outputs) {
         const [, heads, rows, columns] = entry(target);
         const results: bigint[] = [];
-        for (let head = 0; head < heads; head++)
-          for (let row = 0; row < rows; row++)
+        for (let block = 0; block < windowsOf(target) * heads; block++)
+          for (let own = 0; own < rows; own++)
             for (let column = 0; column < columns; column++) {
+              const [head, row] = [block % heads, Math.floor(block / heads) * rows + own];
               const o = first + head * columns + column;
               let acc = bias[o] ?? 0n;
               for (let i = 0; i < inFeatures; i++)
@@ -165,16 +183,18 @@ export function interpretModelFile(file: Uint8Array, pixels: Uint8Array): bigint
       const [layout, , bRows, bColumns] = entry(operation.b);
       const columns = layout === 'right' ? bColumns : bRows;
       const merged = entry(operation.output)[1] === 1;
-      const results = new Array<bigint>(heads * rows * columns);
-      for (let head = 0; head < heads; head++)
+      const results = new Array<bigint>(windowsOf(operation.a) * heads * rows * columns);
+      for (let block = 0; block < windowsOf(operation.a) * heads; block++)
         for (let r = 0; r < rows; r++)
           for (let c = 0; c < columns; c++) {
+            const [head, window] = [block % heads, Math.floor(block / heads)];
             let acc = BigInt(operation.bias?.[head] ?? 0);
             for (let d = 0; d < depth; d++) {
-              const at = head * bRows * bColumns + (layout === 'right' ? d * bColumns + c : c * bColumns + d);
-              acc += (of(operation.a)[(head * rows + r) * depth + d] as bigint) * (of(operation.b)[at] as bigint);
+              const at = block * bRows * bColumns + (layout === 'right' ? d * bColumns + c : c * bColumns + d);
+              acc += (of(operation.a)[(block * rows + r) * depth + d] as bigint) * (of(operation.b)[at] as bigint);
             }
-            const to = merged ? r * heads * columns + head * columns + c : (head * rows + r) * columns + c;
+            const inside = merged ? r * heads * columns + head * columns + c : (head * rows + r) * columns + c;
+            const to = window * heads * rows * columns + inside;
             results[to] = finish(operation.output, acc, operation.rescales?.[head]);
           }
       values.set(operation.output, results);
@@ -187,17 +207,20 @@ export function interpretModelFile(file: Uint8Array, pixels: Uint8Array): bigint
         tokens.map((token, i) => (i < prefix ? token : add16(of(operation.input)[i - prefix] as bigint, token))),
       );
     } else if (kind === 'layerNorm') {
-      const [, , rows, features] = entry(operation.input);
+      const [, , rows, inputColumns] = entry(operation.input);
       const [multipliers, shifts, bias] = [
-        take('norm.multipliers', 32, true, features),
-        take('norm.shifts', 8, false, features),
-        take('norm.bias', 32, true, features),
+        take('norm.multipliers', 32, true, inputColumns),
+        take('norm.shifts', 8, false, inputColumns),
+        take('norm.bias', 32, true, inputColumns),
       ];
-      const bits = entry(operation.output)[6] as number;
+      const [, heads, , features, , , bits = 16] = entry(operation.output);
       const chosen = operation['row'] === undefined ? Array.from({ length: rows }, (_, i) => i) : [operation['row']];
-      const results = chosen.flatMap((row) => {
-        const x = of(operation.input).slice(row * features, (row + 1) * features);
-        return normalise(x, operation, (z, i) => {
+      const blocks = Array.from({ length: heads }, (_, head) => chosen.map((row) => [head, row] as const)).flat();
+      const results = blocks.flatMap(([head, row]) => {
+        const first = (row * heads + head) * features;
+        const x = of(operation.input).slice(first, first + features);
+        return normalise(x, operation, (z, feature) => {
+          const i = head * features + feature;
           const [g, c, beta] = [Number(multipliers[i]), Number(shifts[i]), bias[i] as bigint];
           const signed = (value: bigint) => rescale(BigInt(Math.sign(g)) * value, Math.abs(g), c);
           if (operation.form === 'published') return clampTo(bits, signed(z + beta));
@@ -214,18 +237,20 @@ export function interpretModelFile(file: Uint8Array, pixels: Uint8Array): bigint
       const middle = (m * h * 2 ** -shift + Math.max(1, 2 ** (bits - 1 - shift)) * h) / 2;
       const threshold = BigInt(2 ** 24 * (boundary === 'published' ? 2 ** -shift : middle));
       const results: bigint[] = [];
-      for (let row = 0; row < heads * rows; row++) {
-        const pair = (operation.rescales as Pair[])[Math.floor(row / rows)] as Pair;
-        const x = of(operation.input)
-          .slice(row * columns, (row + 1) * columns)
-          .map((acc) => clampTo(operation['logitBits'] as number, rescale(acc, ...pair)));
+      for (let row = 0; row < windowsOf(operation.input) * heads * rows; row++) {
+        const head = Math.floor(row / rows) % heads;
+        const pair = (operation.rescales as Pair[])[head] as Pair;
+        const scores = of(operation.input).slice(row * columns, (row + 1) * columns);
+        const seen = scores.filter((acc) => acc !== MASKED);
+        const x = seen.map((acc) => clampTo(operation['logitBits'] as number, rescale(acc, ...pair)));
         const top = x.reduce((a, b) => (a > b ? a : b));
-        for (const p of probabilities(
+        const shares = probabilities(
           x.map((value) => top - value),
           operation,
           tableOf,
-        )) {
-          const codePair = operation.codeRescales?.[Math.floor(row / rows)];
+        ).values();
+        for (const p of scores.map((acc) => (acc === MASKED ? 0n : (shares.next().value as bigint)))) {
+          const codePair = operation.codeRescales?.[head];
           if (codePair) {
             results.push(coded(p, codePair, target));
             continue;
@@ -236,6 +261,36 @@ export function interpretModelFile(file: Uint8Array, pixels: Uint8Array): bigint
         }
       }
       values.set(operation.output, results);
+    } else if (kind === 'gatherRows') {
+      const width = entry(operation.input)[3];
+      const rows = tableOf(operation['indices'] as number).flatMap((index) => {
+        if (index === NO_ROW) return new Array<bigint>(width).fill(BigInt(operation['fill'] as number));
+        return of(operation.input).slice(Number(index) * width, (Number(index) + 1) * width);
+      });
+      values.set(operation.output, rows);
+    } else if (kind === 'attentionBias') {
+      const [, heads, tokens] = entry(operation.input);
+      const entries = operation['entries'] as number;
+      const biases = take('attentionBias.values', 32, true, heads * entries);
+      const index = tableOf(operation['index'] as number);
+      const regions = operation['regions'] === undefined ? undefined : tableOf(operation['regions']);
+      const results = of(operation.input).map((score, at) => {
+        const [j, i, block] = [at % tokens, Math.floor(at / tokens) % tokens, Math.floor(at / tokens ** 2)];
+        const first = Math.floor(block / heads) * tokens;
+        if (score === MASKED || (regions && regions[first + i] !== regions[first + j])) return MASKED;
+        const bias = biases[(block % heads) * entries + Number(index[i * tokens + j])] as bigint;
+        return cut(score + bias, -CEILING, CEILING);
+      });
+      values.set(operation.output, results);
+    } else if (kind === 'meanRows') {
+      const [, , rows, columns] = entry(operation.input);
+      const means = Array.from({ length: columns }, (_, column) => {
+        let sum = BigInt(operation.bias as unknown as number);
+        for (let row = operation['first'] as number; row < rows; row++)
+          sum += of(operation.input)[row * columns + column] as bigint;
+        return finish(operation.output, sum, operation.rescale);
+      });
+      values.set(operation.output, means);
     } else {
       const [, , , columns] = entry(operation.input);
       const target = entry(operation.output) as Required<Entry>;

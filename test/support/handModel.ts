@@ -1,4 +1,10 @@
-import type { IntegerModel, LinearParameters, NormParameters, TokensParameters } from '../../src/format/model.ts';
+import type {
+  BiasParameters,
+  IntegerModel,
+  LinearParameters,
+  NormParameters,
+  TokensParameters,
+} from '../../src/format/model.ts';
 import type { IntegerCodes, IntegerProgram, IntegerTensor } from '../../src/format/program.ts';
 
 /** A model written out by hand: its program and the parameters of its operations, by name. */
@@ -8,6 +14,7 @@ export function handModel(
     readonly linear?: Readonly<Record<string, LinearParameters>>;
     readonly norms?: Readonly<Record<string, NormParameters>>;
     readonly tokens?: Readonly<Record<string, TokensParameters>>;
+    readonly biases?: Readonly<Record<string, BiasParameters>>;
   },
 ): IntegerModel {
   const { rows: height, columns: width } = program.tensors[program.input] as IntegerTensor;
@@ -39,6 +46,7 @@ export function handModel(
     linear: new Map(Object.entries(parameters.linear ?? {})),
     norms: new Map(Object.entries(parameters.norms ?? {})),
     tokens: new Map(Object.entries(parameters.tokens ?? {})),
+    biases: new Map(Object.entries(parameters.biases ?? {})),
   };
 }
 

@@ -10,6 +10,9 @@ import { layerWeight } from '../../src/quantize/layerWeight.ts';
 import { initialScale, type ActivationQuantizer, type UniformQuantizer } from '../../src/quantize/quantizer.ts';
 import { doubleForward } from './doubleForward.ts';
 
+/** Logits of a random network that are not masked lie below. */
+const UNMASKED = 50;
+
 /** A recipe without a search: ranges that just hold the largest values of these images, computed in double on the host. */
 export function hostRecipe(
   model: Model,
@@ -24,7 +27,8 @@ export function hostRecipe(
   const errors = { shift: 1, 'shift-fixed': 0.1, poly: 0.01, lut: 0.001 };
   for (const unit of model.network.units) {
     const values = (tensor: string) => tensors.get(`${unit.name}.${tensor}`) as Float64Array;
-    const largest = (tensor: string) => values(tensor).reduce((most, x) => Math.max(most, Math.abs(x)), 0);
+    const largest = (tensor: string, bound = Infinity) =>
+      values(tensor).reduce((most, x) => (Math.abs(x) < bound ? Math.max(most, Math.abs(x)) : most), 0);
     for (const operation of unit.operations) {
       switch (operation.kind) {
         case 'linear': {
@@ -50,11 +54,15 @@ export function hostRecipe(
           ranges[`${unit.name}.${operation.input}`] = largest(operation.input);
           nonlinear.push({ name: operation.name, kind: 'gelu', method: 'lut', errors });
           break;
+        case 'meanRows':
+          ranges[`${unit.name}.${operation.input}`] = largest(operation.input);
+          break;
         case 'softmax':
-          ranges[`${unit.name}.${operation.input}`] = largest(operation.input) * operation.scale;
+          ranges[`${unit.name}.${operation.input}`] = largest(operation.input, UNMASKED) * operation.scale;
           nonlinear.push({ name: operation.name, kind: 'softmax', method: 'lut', errors });
           break;
         case 'layerNorm':
+          ranges[`${unit.name}.${operation.input}`] = largest(operation.input);
           if (nonlinear.some(({ name }) => name === operation.name)) break;
           nonlinear.push({ name: operation.name, kind: 'layerNorm', method: 'shift-fixed', errors });
       }

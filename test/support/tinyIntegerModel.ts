@@ -133,6 +133,7 @@ export function tinyIntegerModel(seed: number, overrides: Partial<TinyIntegerMod
     linear: network.linears,
     norms: network.norms,
     tokens: network.tokens,
+    biases: new Map(),
   };
 }
 
