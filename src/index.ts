@@ -2,7 +2,9 @@
 export { openGpu, type AdapterDescription, type Gpu } from './gpu/device.ts';
 export { DeviceLostError, GpuError, UnsupportedDeviceError } from './gpu/errors.ts';
 export { FormatError } from './io/errors.ts';
-export { loadModel, type Model } from './model/load.ts';
+export { HubError } from './io/hub/errors.ts';
+export type { FetchedModel, FetchModelOptions } from './model/fetchModel.ts';
+export type { Model } from './model/load.ts';
 export {
   calibrate,
   createFloatRunner,
@@ -10,6 +12,8 @@ export {
   createSession,
   createSimulation,
   exportModel,
+  loadModel,
+  fetchModel,
   readModelFile,
   writeModelFile,
 } from './jobs.ts';

@@ -2,9 +2,16 @@
 import type * as calibration from './calibrate/calibrate.ts';
 import type * as exporting from './export/exportModel.ts';
 import type { IntegerModel } from './format/model.ts';
+import type * as loading from './model/load.ts';
 import type * as references from './infer/referenceEngine.ts';
 import type * as sessions from './infer/session.ts';
+import type * as fetching from './model/fetchModel.ts';
 import type * as simulation from './simulate/simulate.ts';
+
+/** Reads a float model in any layout: `loadModel` of model/load.ts. */
+export const loadModel: typeof loading.loadModel = async (...job) => {
+  return (await import('./model/load.ts')).loadModel(...job);
+};
 
 /** Searches the quantizers of every layer on unlabelled images: `calibrate` of calibrate/calibrate.ts. */
 export const calibrate: typeof calibration.calibrate = async (...job) => {
@@ -58,3 +65,8 @@ export async function readModelFile(bytes: Uint8Array, file: string): Promise<In
 export async function writeModelFile(model: IntegerModel): Promise<Uint8Array> {
   return (await import('./format/writeModelFile.ts')).writeModelFile(model);
 }
+
+/** Fetches a float model of the Hugging Face hub and reads it: `fetchModel` of model/fetchModel.ts. */
+export const fetchModel: typeof fetching.fetchModel = async (...job) => {
+  return (await import('./model/fetchModel.ts')).fetchModel(...job);
+};

@@ -18,7 +18,6 @@ export {
 } from './calibrate/sensitivity.ts';
 export { syntheticImages } from './calibrate/syntheticImages.ts';
 export { OutputError } from './io/errors.ts';
-export { HubError } from './io/hub/errors.ts';
 export { writeFileAtomically, writeFolderAtomically, type WriteOptions } from './io/writeFolder.ts';
 export { ablate, type AblationInput, type AblationRow } from './node/ablate.ts';
 export { CheckpointCache } from './node/checkpointCache.ts';
@@ -50,6 +49,7 @@ export {
   type NonlinearCounts,
 } from './node/exportRecipe.ts';
 export { createDeviceRunner, createReferenceRunner, type IntegerRunner, type Runtime } from './node/integerRunner.ts';
+export { checkpointOfRecipe, onnxOfModel, onnxOfRecipe } from './node/exportFormats.ts';
 export { listImageFolder, loadLabels, type ImageFolder } from './node/imageFolder.ts';
 export { checkCurve, layerCurve, type CurveCandidate, type CurveMeasure, type LayerCurve } from './node/layerCurve.ts';
 export { isModelFile, loadModelFile, type ModelFile } from './node/modelFile.ts';

@@ -56,6 +56,7 @@ const JOBS = [
   'format/writeModelFile.ts',
   'infer/referenceEngine.ts',
   'infer/session.ts',
+  'model/fetchModel.ts',
   'simulate/simulate.ts',
 ];
 const OPTIONAL = [
@@ -101,7 +102,12 @@ describe('the source', () => {
       expect(among(job, [...JOBS, ...OPTIONAL])).toEqual([]);
     }
     const others = JOBS.filter((job) => job !== 'format/readModelFile.ts');
-    for (const job of ['infer/session.ts', 'infer/referenceEngine.ts', 'format/writeModelFile.ts']) {
+    for (const job of [
+      'infer/session.ts',
+      'infer/referenceEngine.ts',
+      'format/writeModelFile.ts',
+      'model/fetchModel.ts',
+    ]) {
       expect(among(job, [...others, ...OPTIONAL])).toEqual([]);
     }
   });

@@ -124,7 +124,7 @@ function refusal(access: HubAccess, response: Response, subject: Subject): Error
     token === undefined
       ? 'set HF_TOKEN to a token that may read it'
       : 'the token given (HF_TOKEN, or the token file) may not read it';
-  if (code === 'GatedRepo' || (status === 403 && code === null)) {
+  if (code === 'GatedRepo') {
     const accept = `accept its conditions at ${endpoint}/${repository}`;
     return new HubError(
       `${repository} at ${endpoint} is gated (HTTP ${status})${said}: ${accept}${token === undefined ? ` and ${login}` : ' with the account of the token'}`,
@@ -150,9 +150,9 @@ function refusal(access: HubAccess, response: Response, subject: Subject): Error
       `${endpoint} knows no model ${repository} of revision ${revision} (HTTP 404)${said}; check both, and HF_ENDPOINT`,
     );
   }
-  return new HubError(
-    `${endpoint} refused ${file ?? 'the list of files'} of ${repository}@${revision} (HTTP ${status})${said}`,
-  );
+  const what = `${file ?? 'the list of files'} of ${repository}@${revision} (HTTP ${status})${said}`;
+  const advice = status === 403 ? `: ${login}, and see ${endpoint}/${repository} for conditions` : '';
+  return new HubError(`${endpoint} refused ${what}${advice}`);
 }
 
 /** Words of the server, made harmless. */

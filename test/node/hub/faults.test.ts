@@ -72,7 +72,12 @@ describe('refusals name repository, file and endpoint, and what to do', () => {
       'hf_x',
       /gated \(HTTP 403\): Awaiting review: .* with the account of the token/,
     ],
-    ['forbidden without a reason', on(/resolve/, answer(403)), 'hf_x', /gated \(HTTP 403\)/],
+    [
+      'forbidden without a reason',
+      on(/resolve/, answer(403)),
+      'hf_x',
+      /ENDPOINT refused .* of owner\/tiny-vit@main \(HTTP 403\): the token given .*ENDPOINT\/owner\/tiny-vit for conditions/,
+    ],
     [
       'no such revision',
       on(/api/, (_, r) => (refuse(r, 404, 'RevisionNotFound', 'Invalid rev'), true)),
