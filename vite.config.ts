@@ -5,8 +5,8 @@ import { gzipSync } from 'node:zlib';
 import { defineConfig, minifySync, type EnvironmentOptions, type Plugin } from 'vite';
 import { bareShaders } from './scripts/bareShaders.js';
 
-/** Packages of the platform entries and, the last, of the benches; they stay imports. */
-const EXTERNAL = ['webgpu', 'sharp', 'playwright-core'];
+/** Packages of the platform entries and, the last two, of the benches; they stay imports. */
+const EXTERNAL = ['webgpu', 'sharp', 'playwright-core', 'onnxruntime-node'];
 /** What a bench has a page load from its server. */
 const SERVED = '/library/';
 /** What a page may load for a job of the library, everything that it loads before included. */
