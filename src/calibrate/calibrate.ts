@@ -300,14 +300,19 @@ class CalibrationRun {
     const planned = layerWork(operation, unit, options, this.#images.length);
     let spent = 0;
     const onCandidates = (count: number) => {
-      spent += count * macs;
       this.#candidates += count;
       this.#candidateMacs += count * macs;
-      this.#meter.advance(unit.name, count * macs);
+      const work = Math.min(count * macs, planned.search - spent); // a search may look at more than was reckoned
+      spent += work;
+      this.#meter.advance(unit.name, work);
     };
     const finish = await quantizeLayer(context, model, unit, operation, captures, options, onCandidates);
-    this.#meter.advance(unit.name, Math.max(0, planned - spent));
-    return finish;
+    this.#meter.advance(unit.name, planned.search - spent);
+    return async () => {
+      const result = await finish();
+      this.#meter.advance(unit.name, planned.compensation);
+      return result;
+    };
   }
 
   #captureWork(unit: Unit): number {
@@ -319,10 +324,8 @@ class CalibrationRun {
     const images = this.#images.length;
     return unit.operations
       .filter(isSearched)
-      .reduce(
-        (work, operation) => work + layerWork(operation, unit, layerOptions(this.#options, operation.name), images),
-        images * this.#captureWork(unit),
-      );
+      .map((operation) => layerWork(operation, unit, layerOptions(this.#options, operation.name), images))
+      .reduce((work, { search, compensation }) => work + search + compensation, images * this.#captureWork(unit));
   }
 
   #totalWork(): number {

@@ -7,6 +7,7 @@ import { isIntegerProduct } from '../quantize/floatQuantizer.ts';
 import { layerWeight } from '../quantize/layerWeight.ts';
 import type { UnitCapture } from './captureUnit.ts';
 import { compensateLayer } from './compensation/compensateLayer.ts';
+import { compensationWork } from './compensation/compensationWork.ts';
 import { layerPlan, prepareLayer } from './layerPlan.ts';
 import { plannedCandidates, searchLayer } from './layerSearch.ts';
 import type { LayerOptions } from './options.ts';
@@ -21,14 +22,23 @@ export interface QuantizedLayer {
   readonly weight: QuantizedWeight | undefined;
 }
 
-/** What `quantizeLayer` will cost, in multiply-accumulates of candidates over `images` images: for progress, before it is run. */
-export function layerWork(operation: SearchedOperation, unit: Unit, options: LayerOptions, images: number): number {
+/** What the two steps of `quantizeLayer` will cost, in multiply-accumulates of candidates over `images` images: for progress. */
+export interface LayerWork {
+  readonly search: number;
+  readonly compensation: number;
+}
+
+/** Reckons the work of a layer before it is done. */
+export function layerWork(operation: SearchedOperation, unit: Unit, options: LayerOptions, images: number): LayerWork {
   const geometry = productGeometry(operation, unit);
   const plan = layerPlan(operation, options);
   const candidates = searchesAsPublished(plan, options)
     ? publishedCandidates(plan, options)
     : plannedCandidates(plan, geometry.depth, options);
-  return candidates * images * multiplyAccumulates(geometry);
+  return {
+    search: candidates * images * multiplyAccumulates(geometry),
+    compensation: operation.kind === 'linear' && compensates(options) ? compensationWork(geometry, options, images) : 0,
+  };
 }
 
 function compensates({ compensation, rounding, biasCorrection }: LayerOptions): boolean {
