@@ -60,6 +60,19 @@ test.each([
   }
 });
 
+test('every layer of a folded and compensated network states the error that its codes and biases make', async () => {
+  const many = await sampleImages(model, 'calib', 16); // enough tokens for foldings and for compensation
+  const widths = { activationBits: 6, weightBits: 4 };
+  const options = { ...calibrationOptions('default', widths), candidates: 4, rounds: 1 };
+  const result = await calibrate(shared.gpu, model, many, options);
+  expect(result.prepared).not.toBe(model);
+  const scores = await doubleScores(shared, model, result.recipe, many, result);
+  expect(scores).toHaveLength(result.recipe.layers.length);
+  for (const { layer, expected } of scores) {
+    expect(layer.score / expected, `${layer.name}: ${layer.score} against ${expected}`).toBeCloseTo(1, 3);
+  }
+});
+
 describe('presets', () => {
   const quick = { candidates: 4, rounds: 1 };
 
@@ -149,6 +162,8 @@ describe('a run that does not end', () => {
     for (let i = 1; i < seen.length; i++) expect(seen[i]!.done).toBeGreaterThanOrEqual(seen[i - 1]!.done);
     const last = seen.at(-1)!;
     expect(last.done / last.total).toBeCloseTo(1, 6);
+    const ended = seen.filter(({ done, total }) => done >= total * (1 - 1e-9));
+    expect(ended.length, 'work done is work planned: no more, and not before the end').toBeLessThanOrEqual(3);
     expect(seen.every(({ remainingMs }) => remainingMs !== undefined && remainingMs >= 0)).toBe(true);
   });
 });

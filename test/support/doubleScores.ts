@@ -1,3 +1,4 @@
+import type { CalibrationResult } from '../../src/calibrate/calibrate.ts';
 import { captureUnit } from '../../src/calibrate/captureUnit.ts';
 import { fisherSeed } from '../../src/calibrate/gradientSeed.ts';
 import type { CalibrationImage } from '../../src/calibrate/imageChunks.ts';
@@ -7,22 +8,26 @@ import { readBytes } from '../../src/gpu/readback.ts';
 import { normalizePixels } from '../../src/io/preprocess.ts';
 import { packRows } from '../../src/kernels/pack.ts';
 import { forwardNetwork, forwardUnit, ParameterStore } from '../../src/model/execute.ts';
-import { isSearched } from '../../src/model/graph.ts';
+import { isSearched, type LinearOperation } from '../../src/model/graph.ts';
 import type { Model } from '../../src/model/load.ts';
 import { patchCodes, unfoldPatches } from '../../src/model/patches.ts';
 import { productGeometry } from '../../src/quantize/geometry.ts';
 import { layerWeight } from '../../src/quantize/layerWeight.ts';
 import { doubleLayerScore } from './doubleLayerScore.ts';
 
+/** What a calibration leaves besides its recipe: the folded network, and weights whose codes and biases are not those of rounding. */
+type Deployed = Pick<CalibrationResult, 'prepared' | 'weights'>;
+
 /**
  * The score of every layer of a recipe as `doubleLayerScore` finds it on the values that the float network of `model` has, with the
- * seed 0: for recipes without foldings.
+ * seed 0. Recipes with foldings or compensation need what was `deployed`.
  */
 export async function doubleScores(
   { device, pool }: { readonly device: GPUDevice; readonly pool: BufferPool },
   model: Model,
   recipe: Recipe,
   few: readonly CalibrationImage[],
+  deployed?: Deployed,
 ): Promise<{ layer: LayerRecipe; expected: number }[]> {
   const read = async (buffer: GPUBuffer, count = buffer.size / 4) =>
     new Float32Array(await readBytes(device, buffer, 4 * count));
@@ -50,7 +55,10 @@ export async function doubleScores(
     ),
   );
   const found: { layer: LayerRecipe; expected: number }[] = [];
-  for (const [index, unit] of [...network.units.entries()].reverse()) {
+  const prepared = deployed?.prepared ?? model;
+  using preparedParameters = new ParameterStore(pool, prepared);
+  const preparedContext = { device, pool, parameters: preparedParameters };
+  for (const [index, unit] of [...prepared.network.units.entries()].reverse()) {
     const scope = pool.scope();
     const codes = few.map(({ rgb }) => patchCodes(rgb, config));
     const depth = 3 * config.patchSize ** 2;
@@ -60,10 +68,10 @@ export async function doubleScores(
       outputGradient: gradient,
       pixelCodes: index === 0 ? packRows(codes, depth) : undefined,
     };
-    const { layers, inputGradient } = await captureUnit(context, unit, chunk, scope);
+    const { layers, inputGradient } = await captureUnit(preparedContext, unit, chunk, scope);
     for (const operation of unit.operations.filter(isSearched)) {
       const captured = layers.get(operation.name)!;
-      const weight = operation.kind === 'linear' ? layerWeight(model, operation) : undefined;
+      const weight = operation.kind === 'linear' ? weightOf(prepared, operation, deployed) : undefined;
       const pixels = operation.kind === 'linear' && operation.operand === 'pixels';
       const expected = doubleLayerScore(layerOf(operation.name), productGeometry(operation, unit), {
         images: captured.images,
@@ -79,4 +87,14 @@ export async function doubleScores(
     scope.release();
   }
   return found;
+}
+
+/** Values of the codes that were deployed, `[columns, depth]`: the nearest codes of these are those codes again. */
+function weightOf(model: Model, operation: LinearOperation, deployed: Deployed | undefined) {
+  const given = layerWeight(model, operation);
+  const own = deployed?.weights.get(operation.name);
+  if (!own) return given;
+  const { codes, scales, bias } = own;
+  const size = codes.length / scales.length; // equal runs of rows share a scale
+  return { weight: Float32Array.from(codes, (code, i) => code * (scales[Math.floor(i / size)] as number)), bias };
 }
