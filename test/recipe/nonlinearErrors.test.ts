@@ -87,6 +87,50 @@ test('uniform codes of softmax take the scale of the head that a row belongs to'
   expect(coarse).toBeGreaterThan(10 * fine);
 });
 
+test('the heads of each window follow those of the one before', () => {
+  const scales = [1 / 127, 1 / 4];
+  const heads = { type: 'uniform', bits: 8, granularity: 'head', scales } as const;
+  const wanted = { ...problem(softmax, heads, 20), windows: 2 };
+  const of = (numbers: readonly number[]) => share(errorsOf({ ...wanted, input: { ...wanted.input, numbers } }).lut);
+  const fine = of(Array.from({ length: ROWS }, (_, i) => (i % 3) + 6 * i)); // rows 0..2 of 6 are of the first head
+  const coarse = of(Array.from({ length: ROWS }, (_, i) => (i % 3) + 3 + 6 * i));
+  expect(fine).toBeLessThan(0.01);
+  expect(coarse).toBeGreaterThan(10 * fine);
+});
+
+test('masked logits have no share in softmax, however small the range of the others', () => {
+  const [windows, tokens] = [2, 6];
+  const operation = { ...softmax, rows: windows * tokens, columns: tokens, scale: 1 };
+  const mask = [...[0, 0, 0, 0, 0, 0], ...[1, 2, 1, 2, 1, 2]]; // of the second window half the keys
+  const masked = {
+    ...{ kind: 'attentionBias', name: 'b', input: 'z', output: 'x', scale: 1, table: 't', heads: 1 },
+    ...{ tokens, windows, mask, index: [] },
+  } as const;
+  const logits = noise(windows * tokens * tokens, 5, 1).map((z, i) => {
+    const [window, row, column] = [Math.floor(i / tokens ** 2), Math.floor(i / tokens) % tokens, i % tokens];
+    return mask[window * tokens + row] === mask[window * tokens + column] ? z : z - 100;
+  });
+  const wanted = {
+    operation,
+    windows,
+    masked,
+    input: { columns: tokens, values: logits },
+    range: 1,
+    quantizer: probabilities,
+  };
+  expect(share(errorsOf(wanted).lut)).toBeLessThan(1e-3);
+  expect(share(errorsOf({ ...wanted, masked: undefined }).lut)).toBeGreaterThan(1e-2);
+});
+
+test('norms of queries have the scale of the head that a row belongs to, one row after another', () => {
+  const heads = { type: 'uniform', bits: 8, granularity: 'head', scales: [0.05, 1] } as const;
+  const wanted = problem(norm, heads, 3);
+  const of = (numbers: readonly number[]) => share(errorsOf({ ...wanted, input: { ...wanted.input, numbers } }).poly);
+  const [even, odd] = [0, 1].map((head) => of(Array.from({ length: ROWS }, (_, i) => 2 * i + head)));
+  expect(even).toBeLessThan(1e-3);
+  expect(odd).toBeGreaterThan(100 * (even as number));
+});
+
 /** Noise over signal of `made` against `exact`. */
 function ratio(exact: ArrayLike<number>, made: ArrayLike<number>): number {
   let [noisePower, signal] = [0, 0];
