@@ -33,3 +33,21 @@ export function foldPixels(
   }
   return { weight: folded, bias: foldedBias };
 }
+
+/** The way back: weight and bias over normalised pixels. */
+export function unfoldPixels(
+  { weight, bias }: PixelWeight,
+  { mean, std }: { readonly mean: readonly number[]; readonly std: readonly number[] },
+): PixelWeight {
+  const inFeatures = weight.length / bias.length;
+  const channelOf = (i: number) => Math.floor(((i % inFeatures) * mean.length) / inFeatures);
+  const sums = Float64Array.from(bias);
+  weight.forEach((value, i) => {
+    const out = Math.floor(i / inFeatures);
+    sums[out] = (sums[out] as number) - value * (128 - 255 * (mean[channelOf(i)] as number));
+  });
+  return {
+    weight: weight.map((value, i) => value * 255 * (std[channelOf(i)] as number)),
+    bias: Float32Array.from(sums),
+  };
+}

@@ -73,7 +73,8 @@ test('export writes what quantize wrote, and other methods on request', async ()
   const out = join(folder, 'again.safetensors');
   const report = await json(['export', recipe, '--out', out, '--format', 'twinshift']);
   expect(readFileSync(out).equals(readFileSync(file))).toBe(true);
-  expect(Object.keys(report)).toEqual(['recipe', 'out', 'bytes', 'floatWeightBytes', 'nonlinear']);
+  const keys = ['recipe', 'model', 'format', 'out', 'bytes', 'floatWeightBytes', 'nonlinear'];
+  expect(Object.keys(report)).toEqual(keys);
   const floatWeightBytes = tinyTensors().reduce((sum, { data }) => sum + data.byteLength, 0);
   expect(report).toMatchObject({ recipe, out, bytes: readFileSync(file).byteLength, floatWeightBytes });
 

@@ -154,7 +154,20 @@ test.each([
     '--runtime must be one of integer, mixed, reference, got "int"',
   ],
   [['export', 'r'], '--out <file> is missing'],
-  [['export', 'r', '--out', 'o', '--format', 'onnx'], '--format must be one of twinshift, got "onnx"'],
+  [
+    ['export', 'r', '--out', 'o', '--format', 'onx'],
+    '--format must be one of twinshift, onnx, onnx-float, safetensors-qdq, got "onx"; did you mean onnx?',
+  ],
+  [
+    ['export', 'r', '--out', 'o', '--format', 'onnx', '--nonlinear', 'lut'],
+    '--nonlinear is for --format twinshift: onnx has float softmax, GELU and LayerNorm',
+  ],
+  [['export', 'r', '--out', 'o', '--format', 'safetensors-qdq'], '--format safetensors-qdq needs --model <model>'],
+  [['export', 'r', '--out', 'o', '--model', 'm'], '--model is for --format safetensors-qdq\n'],
+  [
+    ['export', 'r', '--out', 'o', '--format', 'onnx-float', '--model', 'm'],
+    '--model is for --format safetensors-qdq; give it in the place of <recipe>',
+  ],
   [
     ['export', 'r', '--out', 'o', '--nonlinear', 'shft'],
     '--nonlinear must be one of auto, shift, shift-fixed, poly, lut, got "shft"',

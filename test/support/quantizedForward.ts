@@ -15,8 +15,16 @@ import { quantizeTwinSoftmaxReference } from '../../src/reference/quantizeTwinSo
 import { uniformCode } from '../../src/reference/quantizeUniform.ts';
 import { doubleForward } from './doubleForward.ts';
 
-/** Logits of one image under a recipe: operands through the reference quantizers, everything between in double. */
-export function quantizedForward(model: Model, recipe: Recipe, weightsFile: Uint8Array, rgb: Uint8Array): Float64Array {
+/**
+ * Logits of one image under a recipe: operands through the reference quantizers, or the weights alone, everything between in double.
+ */
+export function quantizedForward(
+  model: Model,
+  recipe: Recipe,
+  weightsFile: Uint8Array,
+  rgb: Uint8Array,
+  operands: 'both' | 'weights' = 'both',
+): Float64Array {
   const { tensors } = parseSafetensors(weightsFile, 'weights.safetensors');
   const layers = new Map(recipe.layers.map((layer) => [layer.name, layer]));
   const parameters = new Map<string, Parameter>(
@@ -46,6 +54,7 @@ export function quantizedForward(model: Model, recipe: Recipe, weightsFile: Uint
     if (layer.a.type === 'pixels') {
       return pixelCodes(values, (operation as LinearOperation).inFeatures, preprocessing);
     }
+    if (operands === 'weights') return values;
     const quantizer = side === 'a' ? layer.a : (layer.b as LeftQuantizer);
     if (operation.kind === 'linear') {
       const { inFeatures } = operation;
