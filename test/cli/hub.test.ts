@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
@@ -157,6 +157,21 @@ test('two commands at once fetch a file once, and the second waits for the first
   expect(one.code, one.stderr).toBe(0);
   expect(two).toEqual(one);
   expect(hub.requests.filter(({ line }) => line.includes('/store/model'))).toHaveLength(1);
+  expect(partsLeft()).toEqual([]);
+});
+
+test('what a command left off for long is taken over, and both end well when it goes on', async () => {
+  const { fault, go } = held();
+  const hub = await start(served, fault);
+  const first = run(hub, ['inspect', 'owner/tiny']);
+  await halfWritten();
+  const longAgo = new Date(Date.now() - 100_000);
+  for (const name of partsLeft()) utimesSync(join(blobs(), name), longAgo, longAgo);
+  const second = await run(hub, ['inspect', 'owner/tiny']);
+  expect(second.code, second.stderr).toBe(0);
+  expect(hub.requests.at(-1)?.headers.range).toBe(`bytes=${weights().length >> 1}-`);
+  go();
+  expect(await first).toEqual(second);
   expect(partsLeft()).toEqual([]);
 });
 

@@ -25,6 +25,15 @@ test('a terminal shows one line that is redrawn and taken away', () => {
   expect(written).toHaveLength(3);
 });
 
+test('details of a step stand before the remaining time', () => {
+  const { written, clock, progress } = recorder(true);
+  progress.report({ stage: 'fetching', done: 1, total: 4, detail: '1 kB of 4 kB' });
+  expect(written.at(-1)).toMatch(/25 % {2}fetching {2}1 kB of 4 kB$/);
+  clock.ms = 2000;
+  progress.report({ stage: 'fetching', done: 2, total: 4, detail: '2 kB of 4 kB', remainingMs: 5000 });
+  expect(written.at(-1)).toMatch(/50 % {2}fetching {2}2 kB of 4 kB {2}5 s left$/);
+});
+
 test('the remaining time of the worker is preferred to an extrapolation, across its stages', () => {
   const { written, clock, progress } = recorder(true);
   progress.report({ stage: 'forward', done: 0, total: 200, remainingMs: 9000 });

@@ -5,8 +5,8 @@ import { basename, dirname, join } from 'node:path';
 import type { HubSink } from '../../io/hub/download.ts';
 import type { HubFile } from '../../io/hub/repository.ts';
 
-/** Parts of other machines that share the cache are taken over when nothing was added to them for so long. */
-const ABANDONED_MS = 3600 * 1000;
+/** A part that nothing was added to for so long is nobody's, whatever process has its number now. */
+const ABANDONED_MS = 60_000;
 const READ_BYTES = 2 ** 20;
 
 /** Parts that this process is writing. */
@@ -24,8 +24,8 @@ interface Part {
 export interface PartialFile extends HubSink {
   /** Whether no other living process began the same before, or at the same time under a name that comes first. */
   readonly isFirst: () => Promise<boolean>;
-  /** Gives the file its final name. */
-  readonly finish: () => Promise<void>;
+  /** Gives the file its final name; false when another process took the file over, because nothing came for long. */
+  readonly finish: () => Promise<boolean>;
   /** Closes it; what came is kept for the next run. */
   readonly close: () => Promise<void>;
 }
@@ -58,6 +58,8 @@ export async function openPartialFile(blob: string, file: HubFile): Promise<Part
   };
   let hash = newHash();
   let received = await hashFile(handle, hash);
+  const now = new Date();
+  await handle.utimes(now, now); // taken over: somebody is at it
   return {
     get received() {
       return received;
@@ -80,7 +82,13 @@ export async function openPartialFile(blob: string, file: HubFile): Promise<Part
     },
     async finish() {
       await handle.sync();
-      await rename(path, blob);
+      return rename(path, blob).then(
+        () => true,
+        (error: NodeJS.ErrnoException) => {
+          if (error.code === 'ENOENT') return false;
+          throw error;
+        },
+      );
     },
     async close() {
       await handle.close();
@@ -109,12 +117,9 @@ async function partsOf(blob: string): Promise<Part[]> {
     const path = join(dirname(blob), name);
     const found = await stat(path).catch(() => undefined);
     if (!found) continue;
-    const isOwn = host === machine() && Number(id) === process.pid;
-    const isWritten = isOwn
-      ? own.has(name)
-      : host === machine()
-        ? isRunning(Number(id))
-        : Date.now() - found.mtimeMs < ABANDONED_MS;
+    const isOfOther = host !== machine() || Number(id) !== process.pid;
+    const mayRun = host !== machine() || isRunning(Number(id));
+    const isWritten = isOfOther ? mayRun && Date.now() - found.mtimeMs < ABANDONED_MS : own.has(name);
     parts.push({ path, size: found.size, isWritten });
   }
   return parts.sort((a, b) => b.size - a.size);

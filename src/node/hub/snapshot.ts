@@ -81,7 +81,9 @@ export async function openSnapshot(
   if (usable && missing.length === 0 && isCommit(revision)) return usable;
   let list: string;
   try {
-    list = await fetchRepository(access, reference);
+    // with a model at hand, nobody waits for a hub that does not answer
+    const patience = usable ? { ...access.patience, retries: 1 } : access.patience;
+    list = await fetchRepository({ ...access, patience }, reference);
   } catch (error) {
     if (!(error instanceof HubError && error.unreachable && usable)) throw error;
     control.onNote?.(`${error.message} Going on with ${usable.commit} from the cache.`);
@@ -160,7 +162,7 @@ async function fetchBlob(
         if (await partial.isFirst()) {
           onBytes(partial.received);
           await download(access, repository, file, partial, onBytes);
-          return await partial.finish();
+          if (await partial.finish()) return;
         }
       } finally {
         await partial.close();
