@@ -5,6 +5,7 @@ export { FormatError } from './io/errors.ts';
 export { HubError } from './io/hub/errors.ts';
 export type { FetchedModel, FetchModelOptions } from './model/fetchModel.ts';
 export type { Model } from './model/load.ts';
+export type { ModelFiles } from './model/modelFiles.ts';
 export {
   calibrate,
   createFloatRunner,
@@ -13,6 +14,7 @@ export {
   createSimulation,
   exportModel,
   loadModel,
+  loadModelFiles,
   fetchModel,
   readModelFile,
   writeModelFile,

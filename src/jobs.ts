@@ -3,6 +3,7 @@ import type * as calibration from './calibrate/calibrate.ts';
 import type * as exporting from './export/exportModel.ts';
 import type { IntegerModel } from './format/model.ts';
 import type * as loading from './model/load.ts';
+import type * as files from './model/modelFiles.ts';
 import type * as references from './infer/referenceEngine.ts';
 import type * as sessions from './infer/session.ts';
 import type * as fetching from './model/fetchModel.ts';
@@ -11,6 +12,11 @@ import type * as simulation from './simulate/simulate.ts';
 /** Reads a float model in any layout: `loadModel` of model/load.ts. */
 export const loadModel: typeof loading.loadModel = async (...job) => {
   return (await import('./model/load.ts')).loadModel(...job);
+};
+
+/** Reads a float model from its files wherever they lie, shards included: `loadModelFiles` of model/modelFiles.ts. */
+export const loadModelFiles: typeof files.loadModelFiles = async (...job) => {
+  return (await import('./model/modelFiles.ts')).loadModelFiles(...job);
 };
 
 /** Searches the quantizers of every layer on unlabelled images: `calibrate` of calibrate/calibrate.ts. */

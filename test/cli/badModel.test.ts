@@ -151,8 +151,8 @@ test.each<[string, () => Uint8Array, RegExp]>([
 test.each<[string, unknown, RegExp]>([
   [
     'architecture',
-    { ...TINY_CONFIG, architecture: 'swin_tiny_patch4_window7_224' },
-    /architecture is "swin_tiny_patch4_window7_224", wanted vit_/,
+    { ...TINY_CONFIG, architecture: 'swinv2_tiny_window8_256' },
+    /architecture is "swinv2_tiny_window8_256", wanted a ViT, DeiT/,
   ],
   ['sizes', { ...TINY_CONFIG, model_args: { ...TINY_CONFIG.model_args, num_heads: 3 } }, /3 heads do not divide/],
   ['document', [], /config\.json: the document must be a JSON object/],
