@@ -7,6 +7,7 @@ import { integerCases } from './integerCases.ts';
 import { nonlinearCases } from './nonlinearCases.ts';
 import { productCases } from './productCases.ts';
 import { quantizeCases } from './quantizeCases.ts';
+import { windowCases } from './windowCases.ts';
 
 /** How one kernel did. */
 export interface SelfTestResult {
@@ -31,6 +32,7 @@ export function selfTestCases(device: GPUDevice): SelfTestCase[] {
     ...productCases(device),
     ...integerCases(device),
     ...nonlinearCases(),
+    ...windowCases(),
   ];
 }
 

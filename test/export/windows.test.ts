@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { Recipe } from '../../src/calibrate/recipe.ts';
 import { readModelFile } from '../../src/format/readModelFile.ts';
 import { writeModelFile } from '../../src/format/writeModelFile.ts';
 import { referenceEngine } from '../../src/infer/referenceEngine.ts';
@@ -31,6 +32,67 @@ async function quality({ integer, pixels, count, model }: ExportedModel & { read
   }
   return 10 * Math.log10(signal / noise);
 }
+
+/** Codes of plain inputs of linear layers with the zero point `zero`, in steps that leave room for it. */
+const shifted = (zero: number) => (recipe: Recipe) => ({
+  ...recipe,
+  layers: recipe.layers.map((layer) => {
+    const { a, kind } = layer;
+    if (kind !== 'linear' || a.type !== 'uniform') return layer;
+    return { ...layer, a: { ...a, scales: [1.3 * (a.scales[0] as number)], zeroPoint: zero } };
+  }),
+});
+
+test.each([
+  ['padding', PADDED_SWIN],
+  ['a mean', POOLED_VIT],
+] as const)('zero points reach %s', async (_name, config) => {
+  for (const zero of [25, -25]) {
+    const exported = await exportedNetwork(config, { change: shifted(zero) });
+    expect(await quality(exported)).toBeGreaterThan(22);
+    const { operations } = exported.integer.program;
+    const fills = operations.flatMap((one) => (one.kind === 'gatherRows' && one.fill !== 0 ? [one.fill] : []));
+    const biases = operations.flatMap((one) => (one.kind === 'meanRows' ? [Math.sign(one.bias)] : []));
+    expect(new Set(fills)).toEqual(new Set(config.family === 'swin' ? [zero] : []));
+    expect(biases).toEqual([Math.sign(zero)]);
+  }
+});
+
+test('normalised queries and keys of a head are in its own steps', async () => {
+  const twice = (recipe: Recipe) => ({
+    ...recipe,
+    layers: recipe.layers.map((layer) => {
+      const { a, name } = layer;
+      if (a.type !== 'uniform' || !name.endsWith('attn.qk')) return layer;
+      return { ...layer, a: { ...a, scales: a.scales.map((scale, head) => scale * 2 ** head) } };
+    }),
+  });
+  const { integer } = await exportedNetwork(POOLED_VIT, { change: twice });
+  const scales = integer.program.tensors['blocks.0.attn.qk.a']?.scales ?? [];
+  const { multipliers, shifts } = integer.norms.get('blocks.0.attn.q_norm')!;
+  for (let i = 0; i < 8; i++) {
+    const [first, second] = [i, 8 + i].map((at) => multipliers[at]! / 2 ** shifts[at]!);
+    expect(first! / second!).toBeCloseTo(scales[1]! / scales[0]!, 6);
+  }
+  expect(scales[1]).not.toBeCloseTo(scales[0]!, 3);
+});
+
+test('three layers that read one norm in steps of their own get its codes in each', async () => {
+  const own = (recipe: Recipe) => ({
+    ...recipe,
+    layers: recipe.layers.map((layer) => {
+      const { a, name } = layer;
+      if (a.type !== 'uniform' || !name.endsWith('attn.k')) return layer;
+      return { ...layer, a: { ...a, scales: [1.1 * (a.scales[0] as number)] } };
+    }),
+  });
+  const exported = await exportedNetwork(POOLED_VIT, { change: own });
+  const inputs = exported.integer.program.operations.flatMap((one) =>
+    one.kind === 'linear' && /attn\.[qkv]$/.test(one.name) ? [one.input] : [],
+  );
+  expect(inputs).toEqual(['blocks.0.norm1', 'blocks.0.norm1.1', 'blocks.0.norm1']);
+  expect(await quality(exported)).toBeGreaterThan(25);
+});
 
 describe.each<[string, ModelConfig, number]>([
   ['a Swin of padded and shifted windows', PADDED_SWIN, 25],

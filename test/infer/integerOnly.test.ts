@@ -9,7 +9,9 @@ import { Recordings } from '../../src/infer/recordings.ts';
 import type { FloatKind } from '../../src/infer/context.ts';
 import { plainVariant } from '../../src/kernels/matmulVariant.ts';
 import { useGpu } from '../support/device.ts';
+import { exportedNetwork } from '../support/exportedModel.ts';
 import { filesReachedFrom, importsOf, type ImportGraph } from '../support/imports.ts';
+import { PADDED_SWIN, POOLED_VIT } from '../support/randomModel.ts';
 import { namesFloat } from '../support/shaderInterface.ts';
 import { tinyIntegerModel } from '../support/tinyIntegerModel.ts';
 
@@ -80,6 +82,15 @@ describe('inference', () => {
     const names = await recordedKernels(tinyIntegerModel(1, { ...overrides, depth: 1 }));
     expect(names.length).toBeGreaterThanOrEqual(6);
     expect(names).toContain('int_softmax');
+    expect(floatKernels(names)).toEqual([]);
+  });
+
+  test.each([
+    ['Swin', PADDED_SWIN, ['gather_words', 'attention_bias_i32', 'mean_rows_i16']],
+    ['ViT', POOLED_VIT, ['mean_rows_i16']],
+  ] as const)('in integers records no kernel that names a float for a %s', async (_name, config, own) => {
+    const names = await recordedKernels((await exportedNetwork(config, { count: 1 })).integer);
+    expect(names).toEqual(expect.arrayContaining([...own]));
     expect(floatKernels(names)).toEqual([]);
   });
 

@@ -8,6 +8,8 @@ import {
   type IntegerTensor,
 } from '../../src/format/program.ts';
 import { UnsupportedDeviceError } from '../../src/gpu/errors.ts';
+import { exportedNetwork } from '../support/exportedModel.ts';
+import { PADDED_SWIN } from '../support/randomModel.ts';
 import { largestBatch, lifetimes, planMemory, tensorBytes, type MemoryPlan } from '../../src/infer/plan.ts';
 
 const ALIGNMENT = 256;
@@ -184,6 +186,16 @@ describe('the plan', () => {
     expect(planMemory(TINY, 2, ALIGNMENT, new Set(['softmax'])).scratch).toBe(16 * Math.ceil((2 * 3 * 197 ** 2) / 4));
     expect(planMemory(TINY, 2, ALIGNMENT, new Set(['layerNorm'])).scratch).toBe(4 * 2 * 197 * 192);
   });
+});
+
+test('windows count as so many images of a tensor and of the temporaries of float operations', async () => {
+  const { program } = (await exportedNetwork(PADDED_SWIN, { count: 1 })).integer;
+  const scores = program.tensors['layers.0.blocks.1.biased'] as IntegerTensor;
+  expect(scores).toMatchObject({ windows: 9, heads: 2, rows: 9, columns: 9 });
+  expect(tensorBytes(scores, 2)).toBe(16 * Math.ceil((4 * 2 * 9 * 2 * 81) / 16));
+  const largest = 49 * 32 * 2; // of GELU; softmax has 9 * 2 * 81 = 1458 elements an image, LayerNorm 49 * 16
+  expect(planMemory(program, 2, ALIGNMENT, new Set(['softmax'])).scratch).toBe(4 * 2 * 1458);
+  expect(planMemory(program, 2, ALIGNMENT, new Set(['softmax', 'gelu'])).scratch).toBe(4 * largest);
 });
 
 describe('the largest batch', () => {

@@ -1,3 +1,4 @@
+import type { Recipe } from '../../src/calibrate/recipe.ts';
 import { buildProgram } from '../../src/export/buildProgram.ts';
 import { exportModel } from '../../src/export/exportModel.ts';
 import type { NonlinearChoice } from '../../src/export/nonlinear.ts';
@@ -39,11 +40,16 @@ export async function exportedModel(
 /** The network of a config with random parameters as an integer model, and images that its ranges just hold. */
 export async function exportedNetwork(
   config: ModelConfig,
-  { count = 3, ...widths }: { readonly count?: number; readonly weightBits?: number } = {},
+  {
+    count = 3,
+    change = (recipe) => recipe,
+    ...widths
+  }: { readonly count?: number; readonly weightBits?: number; readonly change?: (recipe: Recipe) => Recipe } = {},
 ): Promise<ExportedModel & { readonly model: Model }> {
   const model = randomModel(config);
   const images = (await noiseImages(model, count)).map(({ rgb }) => rgb);
-  const { recipe, weights } = hostRecipe(model, images, widths);
+  const { recipe: made, weights } = hostRecipe(model, images, widths);
+  const recipe = change(made);
   const { imageSize, patchSize } = config;
   const image = { height: imageSize, width: imageSize, patchSize };
   const { program, ...parameters } = buildProgram(model.network, image, recipe, new QuantizedWeights(weights, 'w'), {});
