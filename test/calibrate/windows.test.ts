@@ -3,18 +3,21 @@ import { calibrate } from '../../src/calibrate/calibrate.ts';
 import { describeModel } from '../../src/calibrate/describeModel.ts';
 import { checkRecipeFits } from '../../src/calibrate/fitRecipe.ts';
 import type { CalibrationImage } from '../../src/calibrate/imageChunks.ts';
-import { calibrationOptions, type CalibrationOverrides } from '../../src/calibrate/presets.ts';
 import type { PresetName } from '../../src/calibrate/options.ts';
+import { calibrationOptions, type CalibrationOverrides } from '../../src/calibrate/presets.ts';
+import { scoreCurve } from '../../src/calibrate/scoreCurve.ts';
+import { measureFamilies } from '../../src/calibrate/sensitivity.ts';
 import { quantizedWeightsFile } from '../../src/calibrate/weightsFile.ts';
+import { compareLogits } from '../../src/evaluate/compare.ts';
+import { normalizePixels } from '../../src/io/preprocess.ts';
 import { searchedLayers } from '../../src/model/graph.ts';
 import type { Model } from '../../src/model/load.ts';
+import { unfoldPatches } from '../../src/model/patches.ts';
 import { createFloatRunner, createSimulation } from '../../src/simulate/simulate.ts';
 import { nmse, useGpu } from '../support/device.ts';
 import { doubleForward } from '../support/doubleForward.ts';
 import { doubleScores } from '../support/doubleScores.ts';
 import { noiseImages, PADDED_SWIN, POOLED_VIT, randomModel } from '../support/randomModel.ts';
-import { normalizePixels } from '../../src/io/preprocess.ts';
-import { unfoldPatches } from '../../src/model/patches.ts';
 
 const shared = useGpu();
 const QUICK = { candidates: 4, rounds: 1 };
@@ -127,6 +130,23 @@ test('integer inference is told of every norm, softmax and GELU', async () => {
   expect(ranges).toHaveProperty(['layers.0.downsample.x']);
   const [vit] = await entries(randomModel(POOLED_VIT));
   expect(vit).toEqual([...block('blocks.0', 'q_norm', 'k_norm'), 'layerNorm norm']);
+});
+
+test('the sensitivity of a product counts all windows: it foretells the divergence of the logits', async () => {
+  const model = randomModel(PADDED_SWIN);
+  const images = await noiseImages(model, 8);
+  const layer = 'layers.0.blocks.0.attn.pv';
+  const options = calibrationOptions('fast', { activationBits: 4 });
+  const families = await measureFamilies(shared.gpu, model, images, options);
+  const [foretold] = families.find(({ name }) => name === layer)!.damage; // both operands at 4 bits
+  const curve = await scoreCurve(shared.gpu, model, images, { layer, operand: 'a', bits: 4, candidates: 1, seed: 0 });
+  const { hessian } = curve.scores;
+  const best = curve.logits[hessian.indexOf(Math.min(...hessian))]!;
+  const classes = model.network.numClasses;
+  const compared = compareLogits({ logits: curve.floatLogits, classes }, { logits: best, classes }, null);
+  const ratio = foretold! / compared.klDivergence;
+  expect(ratio).toBeGreaterThan(0.7);
+  expect(ratio).toBeLessThan(6);
 });
 
 test('layers are described with their windows, and their work is that of all of them', () => {

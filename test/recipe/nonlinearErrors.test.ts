@@ -1,7 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import { nonlinearErrors, type NonlinearProblem, type Power } from '../../src/calibrate/nonlinearErrors.ts';
 import type { NonlinearMethod } from '../../src/calibrate/recipe.ts';
-import type { GeluOperation, LayerNormOperation, SoftmaxOperation } from '../../src/model/graph.ts';
+import type {
+  AttentionBiasOperation,
+  GeluOperation,
+  LayerNormOperation,
+  SoftmaxOperation,
+} from '../../src/model/graph.ts';
 import { logLevels } from '../../src/quantize/levels.ts';
 import { steps, type TwinGeluQuantizer, type TwinSoftmaxQuantizer } from '../../src/quantize/quantizer.ts';
 import { decodeCode } from '../../src/reference/codes.ts';
@@ -102,10 +107,10 @@ test('masked logits have no share in softmax, however small the range of the oth
   const [windows, tokens] = [2, 6];
   const operation = { ...softmax, rows: windows * tokens, columns: tokens, scale: 1 };
   const mask = [...[0, 0, 0, 0, 0, 0], ...[1, 2, 1, 2, 1, 2]]; // of the second window half the keys
-  const masked = {
+  const masked: AttentionBiasOperation = {
     ...{ kind: 'attentionBias', name: 'b', input: 'z', output: 'x', scale: 1, table: 't', heads: 1 },
     ...{ tokens, windows, mask, index: [] },
-  } as const;
+  };
   const logits = noise(windows * tokens * tokens, 5, 1).map((z, i) => {
     const [window, row, column] = [Math.floor(i / tokens ** 2), Math.floor(i / tokens) % tokens, i % tokens];
     return mask[window * tokens + row] === mask[window * tokens + column] ? z : z - 100;
