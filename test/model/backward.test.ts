@@ -11,11 +11,11 @@ const shared = useGpu();
 
 /** A unit that no ViT has: two views of the same elements, columns that nothing reads, a sum of a tensor with itself. */
 const left: MatrixView = { tensor: 'x', offset: 0, headStride: 0, rowStride: 6, columnStride: 1 };
-const unit: Unit = {
+const oddUnit = (windows: number): Unit => ({
   name: 'odd',
   input: 'x',
   output: 'y',
-  elements: { x: 24, square: 16, twice: 16, y: 16 },
+  elements: { x: 24 * windows, square: 16 * windows, twice: 16 * windows, y: 16 * windows },
   operations: [
     {
       kind: 'matmul',
@@ -23,45 +23,52 @@ const unit: Unit = {
       a: left,
       b: { ...left, rowStride: 1, columnStride: 6 },
       output: { tensor: 'square', offset: 0, headStride: 0, rowStride: 4, columnStride: 1 },
-      windows: 1,
+      windows,
       heads: 1,
       rows: 4,
       depth: 3,
       columns: 4,
       operand: 'plain',
     },
-    { kind: 'add', a: 'square', b: 'square', output: 'twice', count: 16, scale: 1 },
-    { kind: 'add', a: 'twice', b: 'square', output: 'y', count: 16, scale: 1 },
+    { kind: 'add', a: 'square', b: 'square', output: 'twice', count: 16 * windows, scale: 1 },
+    { kind: 'add', a: 'twice', b: 'square', output: 'y', count: 16 * windows, scale: 1 },
   ],
-};
-
-test('contributions of all consumers are added, elements without a consumer have gradient zero', async () => {
-  const { device, pool } = shared;
-  const images = 2;
-  const model = { network: { units: [unit], numClasses: 16 }, parameters: new Map() } as unknown as Model;
-  using parameters = new ParameterStore(pool, model);
-  const context = { device, pool, parameters };
-  const old = Array.from({ length: 12 }, (_, i) => pool.upload(new Float32Array(i < 6 ? 48 : 32).fill(1e6), 'junk'));
-  old.forEach((buffer) => pool.release(buffer)); // what the walk gets from the pool is full of junk
-  const x = noise(24 * images, 1);
-  const dy = noise(16 * images, 2);
-  const scope = pool.scope();
-  const tensors = await forwardUnit(context, unit, scope.upload(x, 'x'), images, scope);
-  const gradients = await backwardUnit(context, unit, tensors, scope.upload(dy, 'dy'), images, scope);
-  const dx = await readF32(device, gradients.get('x') as GPUBuffer, x.length);
-  const step = 1e-4;
-  for (let i = 0; i < x.length; i++) {
-    const image = Math.floor(i / 24);
-    const loss = (change: number) => {
-      const moved = Float64Array.from(x.subarray(24 * image, 24 * (image + 1)));
-      moved[i % 24] = (moved[i % 24] as number) + change;
-      return doubleForward(model, moved).reduce((sum, y, j) => sum + y * (dy[16 * image + j] as number), 0);
-    };
-    expect(dx[i], `element ${i}`).toBeCloseTo((loss(step) - loss(-step)) / (2 * step), 5);
-    if (i % 6 >= 3) expect(dx[i]).toBe(0);
-  }
-  scope.release();
 });
+
+test.each([1, 3])(
+  'contributions of all consumers of %i windows are added, elements without one have gradient zero',
+  async (windows) => {
+    const unit = oddUnit(windows);
+    const [inputs, outputs] = [24 * windows, 16 * windows];
+    const { device, pool } = shared;
+    const images = 2;
+    const model = { network: { units: [unit], numClasses: outputs }, parameters: new Map() } as unknown as Model;
+    using parameters = new ParameterStore(pool, model);
+    const context = { device, pool, parameters };
+    const old = Array.from({ length: 12 }, (_, i) =>
+      pool.upload(new Float32Array(i < 6 ? 2 * inputs : 2 * outputs).fill(1e6), 'junk'),
+    );
+    old.forEach((buffer) => pool.release(buffer)); // what the walk gets from the pool is full of junk
+    const x = noise(inputs * images, 1);
+    const dy = noise(outputs * images, 2);
+    const scope = pool.scope();
+    const tensors = await forwardUnit(context, unit, scope.upload(x, 'x'), images, scope);
+    const gradients = await backwardUnit(context, unit, tensors, scope.upload(dy, 'dy'), images, scope);
+    const dx = await readF32(device, gradients.get('x') as GPUBuffer, x.length);
+    const step = 1e-4;
+    for (let i = 0; i < x.length; i++) {
+      const image = Math.floor(i / inputs);
+      const loss = (change: number) => {
+        const moved = Float64Array.from(x.subarray(inputs * image, inputs * (image + 1)));
+        moved[i % inputs] = (moved[i % inputs] as number) + change;
+        return doubleForward(model, moved).reduce((sum, y, j) => sum + y * (dy[outputs * image + j] as number), 0);
+      };
+      expect(dx[i], `element ${i}`).toBeCloseTo((loss(step) - loss(-step)) / (2 * step), 5);
+      if (i % 6 >= 3) expect(dx[i]).toBe(0);
+    }
+    scope.release();
+  },
+);
 
 test('the gradient of the input is a buffer of its own when the unit only passes it on', async () => {
   const { device, pool } = shared;
