@@ -27,6 +27,7 @@ const results = [
   run(['dist/bench/acceptance.js'], own ?? driverFile('lavapipe')),
   run(['dist/bench/integerAcceptance.js'], own ?? driverFile('lavapipe')),
   run(['dist/bench/calibrationAcceptance.js'], own ?? driverFile('lavapipe')),
+  run(['dist/bench/onnxAcceptance.js'], own ?? driverFile('lavapipe')),
 ];
 const folder = mkdtempSync(path.join(os.tmpdir(), 'twinshift-acceptance-'));
 const outputs = [];

@@ -1,10 +1,13 @@
 import { describe, expect, test } from 'vitest';
-import type { Recipe } from '../../../src/calibrate/recipe.ts';
+import type { LayerRecipe, Recipe } from '../../../src/calibrate/recipe.ts';
 import { exportFloatOnnx, exportOnnx } from '../../../src/export/onnx/exportOnnx.ts';
 import { normalizePixels } from '../../../src/io/preprocess.ts';
 import type { Model } from '../../../src/model/load.ts';
 import { parseConfig } from '../../../src/model/parseConfig.ts';
 import { unfoldPatches } from '../../../src/model/patches.ts';
+import type { LeftQuantizer } from '../../../src/quantize/floatQuantizer.ts';
+import { logLevels } from '../../../src/quantize/levels.ts';
+import { steps, type ActivationQuantizer } from '../../../src/quantize/quantizer.ts';
 import { doubleForward } from '../../support/doubleForward.ts';
 import { noise } from '../../support/floats.ts';
 import { tinyModel } from '../../support/goldenModel.ts';
@@ -92,9 +95,71 @@ describe.each(Object.entries(MODELS))('%s', (_name, load) => {
   });
 });
 
+/** Another left quantizer in the place of one, or undefined. */
+type Exchange = (layer: LayerRecipe) => LeftQuantizer | undefined;
+const ofType =
+  (type: LeftQuantizer['type'], exchange: Exchange): Exchange =>
+  (layer) =>
+    layer.a.type === type ? exchange(layer) : undefined;
+const stepOf = ({ a }: LayerRecipe) => steps(a as ActivationQuantizer)[0]!;
+const isLinear = (layer: LayerRecipe) => layer.kind === 'linear' && layer.a.type === 'uniform';
+
+const EXCHANGES: Readonly<Record<string, Exchange>> = {
+  'a zero point': (layer) => (isLinear(layer) ? ({ ...layer.a, zeroPoint: 21 } as LeftQuantizer) : undefined),
+  'a scale for each token': (layer) => (isLinear(layer) ? { type: 'per-token', bits: 8, restricted: true } : undefined),
+  'blocks of inputs': (layer) =>
+    isLinear(layer)
+      ? { type: 'block', bits: 8, rowBlocks: 1, columnBlocks: 2, scales: [stepOf(layer), 2 * stepOf(layer)] }
+      : undefined,
+  'levels of probabilities': ofType('twin-softmax', () =>
+    logLevels({ operand: 'softmax', family: 'adaptive-log', bits: 6 }, { octaves: 0.4, negatives: 0 }, 1, 16_383),
+  ),
+  'levels of GELU': ofType('twin-gelu', (layer) =>
+    logLevels(
+      { operand: 'gelu', family: 'log2', bits: 8 },
+      { octaves: 0.1, negatives: 9 },
+      500 * stepOf(layer),
+      16_256,
+    ),
+  ),
+  'added probabilities': ofType('twin-softmax', () => ({ type: 'published-softmax', bits: 8, split: 0.06 })),
+  'untied GELU': ofType('twin-gelu', (layer) => {
+    return { type: 'published-gelu', bits: 8, scales: [4 * stepOf(layer), 5 * stepOf(layer)], negativeScale: 0.0013 };
+  }),
+};
+
+describe('in a network of twin ranges', () => {
+  const compare = async (change: (layer: LayerRecipe) => LayerRecipe) => {
+    const { model } = await tinyModel('vit-plain');
+    const images = noiseOf(model, 5, 1);
+    const { recipe, weights } = hostRecipe(model, noiseOf(model, 2, 50));
+    const layers = recipe.layers.map(change);
+    expect(layers).not.toEqual(recipe.layers);
+    const changed = { ...recipe, layers };
+    const file = exported(changed, weights);
+    expect(checkerComplaint(file)).toBe('');
+    const wanted = images.map((rgb) => quantizedForward(model, changed, weights, rgb));
+    return middle(rowSqnrs(wanted, await onnxLogits(file, model, images)));
+  };
+
+  test.each(Object.entries(EXCHANGES))('%s in their place give the logits of the recipe', async (_name, exchange) => {
+    expect(await compare((layer) => ({ ...layer, a: exchange(layer) ?? layer.a }))).toBeGreaterThan(80);
+  });
+
+  test('weights in blocks give the logits of the recipe', async () => {
+    const inBlocks = (layer: LayerRecipe): LayerRecipe => {
+      if (layer.kind !== 'linear') return layer;
+      const scale = layer.b.scales[0]!;
+      const scales = [scale, 1.1 * scale, 0.9 * scale, 1.2 * scale, 0.7 * scale, scale].map(Math.fround);
+      return { ...layer, b: { type: 'block', bits: 8, rowBlocks: 3, columnBlocks: 2, scales } };
+    };
+    expect(await compare(inBlocks)).toBeGreaterThan(80);
+  });
+});
+
 test('the embedded sample quantized to 8 bits gives the logits of the recipe', async () => {
   const model = await sampleModel();
-  const images = (await sampleImages(model, 'eval', 2)).map(({ rgb }) => rgb);
+  const images = (await sampleImages(model, 'eval', 1)).map(({ rgb }) => rgb);
   const calibration = (await sampleImages(model, 'calib', 1)).map(({ rgb }) => rgb);
   const { recipe, weights } = hostRecipe(model, calibration);
   const got = await onnxLogits(exported(recipe, weights), model, images);
