@@ -36,11 +36,12 @@ describe.each(configs)('%s', (_what, config) => {
       rgb: Uint8Array.from(noise(3 * config.imageSize ** 2, i + 1, 127), (value) => value + 128),
     }));
     const texts: string[] = [];
-    for (const model of models) {
+    // the parameters of all layouts are equal (test/checkpoint/layouts.test.ts): the first and the last are enough here
+    for (const model of [models[0] as Model, models.at(-1) as Model]) {
       const { recipe } = await calibrate(shared.gpu, model, images, options);
       expect(recipe.model.weightsSha256).toBe(model.weightsSha256);
       texts.push(recipeText(recipe).replace(model.weightsSha256, 'HASH'));
     }
-    for (const text of texts) expect(text).toBe(texts[0]);
+    expect(texts[1]).toBe(texts[0]);
   });
 });
