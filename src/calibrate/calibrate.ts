@@ -7,6 +7,7 @@ import type { Model } from '../model/load.ts';
 import { storedConfig } from '../model/storedConfig.ts';
 import { foldModel } from '../quantize/folding.ts';
 import { multiplyAccumulates, productGeometry } from '../quantize/geometry.ts';
+import { augmented } from './augment.ts';
 import type { UnitCapture } from './captureUnit.ts';
 import { observeChannels, startChannelStatistics, type ChannelStatistics } from './channelStatistics.ts';
 import { checkpointKey, decodeCheckpoint, encodeCheckpoint, type CheckpointStore } from './checkpoint.ts';
@@ -80,6 +81,9 @@ export async function calibrate(
 class CalibrationRun {
   readonly #gpu: Gpu;
   readonly #model: Model;
+  /** What the recipe names. */
+  readonly #given: readonly CalibrationImage[];
+  /** What goes through the network. */
   readonly #images: readonly CalibrationImage[];
   readonly #options: CalibrationOptions;
   readonly #control: CalibrationControl;
@@ -96,14 +100,16 @@ class CalibrationRun {
   constructor(
     gpu: Gpu,
     model: Model,
-    images: readonly CalibrationImage[],
+    given: readonly CalibrationImage[],
     options: CalibrationOptions,
     control: CalibrationControl,
     pool: BufferPool,
     chunkImages: number,
   ) {
+    const images = augmented(given, options, model);
     this.#gpu = gpu;
     this.#model = model;
+    this.#given = given;
     this.#images = images;
     this.#options = options;
     this.#control = control;
@@ -137,10 +143,10 @@ class CalibrationRun {
     return {
       recipe: {
         format: 'twinshift-recipe',
-        version: 3,
+        version: 4,
         model: { architecture: config.architecture, weightsSha256, config },
         options: this.#options,
-        images: this.#images.map(({ file, sha256 }) => ({ file, sha256 })),
+        images: this.#given.map(({ file, sha256 }) => ({ file, sha256 })),
         ...meanBits(prepared.network, layers),
         layers,
         integer,

@@ -66,6 +66,7 @@ export const OPTION_FIELDS = {
   metric: word(METRICS, true),
   gradientSeed: word(GRADIENT_SEEDS, false),
   gradientDraws: integer(1, 4, false),
+  augmentation: word(['none', 'mirror'], false),
   integerRange: word(['full', 'restricted'], true),
   activationOffset: word(['none', 'zero-point'], true),
   activationScaling: word(['static', 'per-token'], true),

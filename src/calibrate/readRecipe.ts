@@ -15,7 +15,7 @@ import {
 } from './recipe.ts';
 
 const FORMAT = 'twinshift-recipe';
-const VERSION = 3;
+const VERSION = 4;
 const LARGEST_SHIFT = 15;
 const LEFT_TYPES = [
   'uniform',
@@ -30,7 +30,7 @@ const LEFT_TYPES = [
 ] as const;
 
 /**
- * Reads the text of a `recipe.json` and checks every value of it; members that format version 3 does not know are dropped.
+ * Reads the text of a `recipe.json` and checks every value of it; members that format version 4 does not know are dropped.
  *
  * @param file name for messages
  * @throws FormatError naming the file, the place and the value seen: no JSON, another format, a version that this program

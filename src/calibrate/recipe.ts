@@ -46,7 +46,7 @@ export interface IntegerRecipe {
 
 export interface Recipe {
   readonly format: 'twinshift-recipe';
-  readonly version: 3;
+  readonly version: 4;
   readonly model: {
     readonly architecture: string;
     readonly weightsSha256: string;

@@ -14,6 +14,7 @@ const HELP: Readonly<Record<FieldName, string>> = {
   metric: 'what a search scores candidates by',
   gradientSeed: 'gradient at the logits for the metric hessian',
   gradientDraws: 'draws of the gradient seeds fisher and random-probe whose squares are added',
+  augmentation: 'calibration images as they are, or each of them mirrored as well',
   integerRange: 'codes -q..q-1, or -(q-1)..q-1',
   activationOffset: 'codes of linear layer inputs without offset, or with one that the bias takes up',
   activationScaling: 'scales from calibration, or of every token as it comes',

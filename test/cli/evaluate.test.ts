@@ -121,8 +121,8 @@ test('a recipe that is missing, of another version or of another model is refuse
 
   const older = copy('older');
   const text = readFileSync(join(older, 'recipe.json'), 'utf8');
-  writeFileSync(join(older, 'recipe.json'), text.replace('"version": 3', '"version": 2'));
-  expect(await refusal('--recipe', older)).toContain('version is 2, wanted 3');
+  writeFileSync(join(older, 'recipe.json'), text.replace('"version": 4', '"version": 3'));
+  expect(await refusal('--recipe', older)).toContain('version is 3, wanted 4');
 
   const other = writeModel(join(folder, 'other'), tinyTensors(2));
   const { code, stderr } = await twinshift(['evaluate', other, '--images', images, '--recipe', recipe]);

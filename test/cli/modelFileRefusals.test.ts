@@ -132,8 +132,8 @@ test('a recipe of another version or with spoiled weights is not exported', asyn
   const copy = join(folder, 'copy');
   cpSync(recipe, copy, { recursive: true });
   const text = readFileSync(join(copy, 'recipe.json'), 'utf8');
-  writeFileSync(join(copy, 'recipe.json'), text.replace('"version": 3', '"version": 2'));
-  expect(await refusal(['export', copy, '--out', out])).toMatch(/version is 2, wanted 3/);
+  writeFileSync(join(copy, 'recipe.json'), text.replace('"version": 4', '"version": 3'));
+  expect(await refusal(['export', copy, '--out', out])).toMatch(/version is 3, wanted 4/);
   writeFileSync(join(copy, 'recipe.json'), text);
   const weights = readFileSync(join(copy, 'weights.safetensors'));
   writeFileSync(join(copy, 'weights.safetensors'), weights.subarray(0, -1));

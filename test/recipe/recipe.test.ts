@@ -11,7 +11,7 @@ const HASH = 'ab'.repeat(32);
 
 const recipe: Recipe = {
   format: 'twinshift-recipe',
-  version: 3,
+  version: 4,
   model: { architecture: 'vit', weightsSha256: HASH, config: { anything: [1, 2] } },
   options: calibrationOptions('default', { weightBits: 6, seed: 3 }),
   images: [{ file: 'a.png', sha256: HASH }],
@@ -129,15 +129,15 @@ test('its text reads back, a layer a line', () => {
   expect(lines.filter((line) => line.startsWith('      {"name":"only.'))).toHaveLength(2);
 });
 
-test('members that version 3 does not know are dropped', () => {
+test('members that version 4 does not know are dropped', () => {
   const text = changed('layers.0.a', { ...recipe.layers[0]?.a, extra: 1 });
   expect(parseRecipe(text, 'recipe.json')).toEqual(recipe);
 });
 
 test.each<[string, string, unknown]>([
   ['recipe.json: format is "other", wanted "twinshift-recipe"', 'format', 'other'],
-  ['recipe.json: version is 2, wanted 3: this program reads version 3 only; quantize again', 'version', 2],
-  ['recipe.json: version is 4, wanted 3', 'version', 4],
+  ['recipe.json: version is 3, wanted 4: this program reads version 4 only; quantize again', 'version', 3],
+  ['recipe.json: version is 5, wanted 4', 'version', 5],
   ['version is missing', 'version', undefined],
   ['model is missing, wanted an object', 'model', undefined],
   ['model.weightsSha256 is "AB"', 'model.weightsSha256', 'AB'],

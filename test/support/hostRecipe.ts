@@ -71,7 +71,7 @@ export function hostRecipe(
   }
   const recipe: Recipe = {
     format: 'twinshift-recipe',
-    version: 3,
+    version: 4,
     model: { architecture: model.config.architecture, weightsSha256: model.weightsSha256, config: model.rawConfig },
     options: calibrationOptions('default', { weightBits, activationBits }),
     images: images.map((_, i) => ({ file: `${i}.png`, sha256: '0'.repeat(64) })),
