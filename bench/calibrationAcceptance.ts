@@ -34,6 +34,7 @@ const USAGE = `usage: node dist/bench/calibrationAcceptance.js [options] [${Obje
   --seeds 0,1,2            seeds of accuracy and outliers; the others run with the first
   --eval 468               evaluation photos
   --count 32               calibration photos
+  --widths W8A8,W6A6       rows of accuracy and outliers to run; all when absent
   --ablation-preset paper  what the ablation switches on and off`;
 
 interface Arguments {
@@ -42,6 +43,7 @@ interface Arguments {
   readonly evaluation: number;
   readonly count: number;
   readonly ablationPreset: PresetName;
+  readonly widths: readonly string[] | undefined;
 }
 
 /** What was asked for, or undefined when it cannot be understood. */
@@ -49,7 +51,7 @@ function argumentsOf(args: readonly string[]): Arguments | undefined {
   const text = { type: 'string' } as const;
   let parsed;
   try {
-    const options = { seeds: text, eval: text, count: text, 'ablation-preset': text };
+    const options = { seeds: text, eval: text, count: text, 'ablation-preset': text, widths: text };
     parsed = parseArgs({ args: [...args], options, allowPositionals: true });
   } catch {
     return undefined;
@@ -63,7 +65,7 @@ function argumentsOf(args: readonly string[]): Arguments | undefined {
     seeds.every(isWhole(0)) && [evaluation, count].every(isWhole(1)) && positionals.every((name) => name in SECTIONS);
   if (!understood || !ablationPreset) return undefined;
   const sections = positionals.length > 0 ? positionals : Object.keys(SECTIONS);
-  return { sections, seeds, evaluation, count, ablationPreset };
+  return { sections, seeds, evaluation, count, ablationPreset, widths: values.widths?.split(',') };
 }
 
 async function main(args: readonly string[]): Promise<number> {
@@ -82,7 +84,7 @@ async function main(args: readonly string[]): Promise<number> {
       trials: trialsOn(gpu),
       tiny: subject('deit-tiny-patch16-224', 'DeiT-Tiny'),
       hard: subject('vit-tiny-augreg', 'ViT-Tiny'),
-      ...{ seeds: asked.seeds, count: asked.count, ablationPreset: asked.ablationPreset },
+      ...{ seeds: asked.seeds, count: asked.count, ablationPreset: asked.ablationPreset, widths: asked.widths },
     };
     let failed = 0;
     for (const name of asked.sections) failed += await runSection(name, setting);

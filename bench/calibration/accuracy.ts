@@ -40,7 +40,8 @@ export const outliersSection: Section = async (setting) => checkGoals(setting, a
 async function checkGoals(setting: Setting, subject: Subject, goals: readonly Goal[]): Promise<number> {
   const rows: string[][] = [];
   const claims: Claim[] = [];
-  for (const goal of goals) {
+  const asked = goals.filter((goal) => setting.widths?.includes(widthsOf(goal)) ?? true);
+  for (const goal of asked) {
     const { comparisons, seconds } = await overSeeds(setting, subject, goal);
     const [agreement, drop, divergence] = [
       spreadOf(comparisons.map((c) => 100 * c.agreement)),
@@ -62,6 +63,10 @@ async function checkGoals(setting: Setting, subject: Subject, goals: readonly Go
   const photos = `${calibration.images.length} calibration photos, ${evaluation.images.length} others`;
   printTable(`${name}, ${photos}, ${seeds}`, ['', ...COMPARISON_HEADER, 'seconds'], rows);
   return printClaims(`${name}: accuracy`, claims);
+}
+
+function widthsOf({ weightBits, activationBits }: Goal): string {
+  return `W${weightBits}A${activationBits}`;
 }
 
 async function overSeeds(

@@ -15,6 +15,8 @@ export interface Setting {
   /** Calibration images of a run; 32 in every claim. */
   readonly count: number;
   readonly ablationPreset: PresetName;
+  /** Rows of accuracy and outliers to run, such as `W8A8`; all when undefined. */
+  readonly widths: readonly string[] | undefined;
 }
 
 /** Prints its tables and returns how many claims do not hold. */
