@@ -56,7 +56,7 @@ const DEFAULT: Omit<CalibrationOptions, 'preset'> = {
 const PRESETS: Readonly<Record<PresetName, Omit<CalibrationOptions, 'preset'>>> = {
   fast: { ...DEFAULT, rounds: 1, candidates: 16, rounding: 'nearest' },
   default: DEFAULT,
-  best: { ...DEFAULT, candidates: 96, rounds: 3, gradientDraws: 4, augmentation: 'mirror' },
+  best: { ...DEFAULT, gradientDraws: 4, augmentation: 'mirror' },
   /** PTQ4ViT as published, with one scale an output channel. */
   paper: { ...COMMON, twinBoundary: 'published' },
   /** Base PTQ of the paper. */
