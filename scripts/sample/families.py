@@ -7,9 +7,9 @@ import model
 import preprocess
 import swin
 
-# workers: training processes of one thread. dense: the block output whose last 64 tokens are the patches of 8 x 8 pixels, of
-# dense_width features.
-Family = namedtuple('Family', 'network folder workers dense dense_width architecture features global_pool model_args work')
+# workers: training processes of one thread. epochs: how many of the schedule's 20 are run. dense: the block output whose last 64
+# tokens are the patches of 8 x 8 pixels, of dense_width features.
+Family = namedtuple('Family', 'network folder workers epochs dense dense_width architecture features global_pool model_args work')
 
 
 def sample_folder(name):
@@ -21,6 +21,7 @@ FAMILIES = {
         network=model.VisionTransformer,
         folder=draw.sample_folder(),
         workers=3,
+        epochs=20,
         dense=f'blocks.{model.DEPTH - 1}.output',
         dense_width=model.EMBED_DIM,
         architecture='deit_tiny_patch16_224',
@@ -39,6 +40,7 @@ FAMILIES = {
         network=swin.SwinTransformer,
         folder=sample_folder('sample-swin'),
         workers=2,
+        epochs=16,
         dense='layers.1.blocks.1.output',
         dense_width=2 * swin.EMBED_DIM,
         architecture='swin_tiny_patch4_window7_224',

@@ -133,7 +133,7 @@ def train_worker(rank, family, images, labels, exchange, barrier, results):
     order_random = np.random.RandomState(SEED)
     random = np.random.RandomState([SEED, rank])
     steps, step = EPOCHS * (len(images) // BATCH), 0
-    for epoch in range(EPOCHS):
+    for epoch in range(family.epochs):
         order = order_random.permutation(len(images))
         loss_sum, dense_sum, right, seen = 0.0, 0.0, 0, 0
         for first in range(0, len(images) - BATCH + 1, BATCH):
@@ -192,7 +192,7 @@ def train(name, cache, out):
     ]
     for worker in workers:
         worker.start()
-    for _ in range(EPOCHS):
+    for _ in range(family.epochs):
         write_safetensors(os.path.join(out, 'model.safetensors'), results.get())
     for worker in workers:
         worker.join()

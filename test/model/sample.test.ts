@@ -2,16 +2,20 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
-import { modelSizes } from '../../src/model/config.ts';
 import { forwardNetwork, ParameterStore } from '../../src/model/execute.ts';
+import { createFloatRunner } from '../../src/simulate/simulate.ts';
 import { nmse, useGpu } from '../support/device.ts';
 import { searchedOutputs } from '../support/doubleForward.ts';
 import { patchesOf, sharedModel } from '../support/goldenModel.ts';
 import { everything } from '../support/gradients.ts';
+import { sampleImages } from '../support/sample.ts';
 
-/** The embedded sample against PyTorch in double: test/golden/sample/README.md tells what its files hold. */
+/** The embedded samples against PyTorch in double: test/golden/sample/README.md tells what the files hold. */
 const root = fileURLToPath(new URL('../../', import.meta.url));
-const goldenFolder = join(root, 'test/golden/sample');
+const samples = [
+  { name: 'sample', layers: 6 * 6 + 2 },
+  { name: 'sample-swin', layers: 6 * 5 + 2 + 2 },
+];
 const shared = useGpu();
 
 interface LayerDifferences {
@@ -22,13 +26,11 @@ interface LayerDifferences {
   readonly centralDifferences: readonly number[];
 }
 
-async function load() {
-  const sample = await sharedModel(
-    join(root, 'models/sample'),
-    '../../test/golden/sample/logits.safetensors',
-    '../../test/golden/sample/gradients.safetensors',
-  );
-  const text = await readFile(join(goldenFolder, 'differences.json'), 'utf8');
+async function load(name: string) {
+  const folder = `../../test/golden/${name}`;
+  const files = ['logits', 'gradients'].map((file) => `${folder}/${file}.safetensors`);
+  const sample = await sharedModel(join(root, 'models', name), ...files);
+  const text = await readFile(join(root, 'test/golden', name, 'differences.json'), 'utf8');
   const { layers } = JSON.parse(text) as { layers: LayerDifferences[] };
   const parameters = new ParameterStore(shared.pool, sample.model);
   const context = { device: shared.device, pool: shared.pool, parameters };
@@ -36,16 +38,25 @@ async function load() {
   return { ...sample, layers, context, patches, images };
 }
 
-test('logits of two images', async () => {
-  const { model, golden, context, patches, images } = await load();
+test.each(samples)('$name: logits of two images', async ({ name }) => {
+  const { model, golden, context, patches, images } = await load(name);
   const logits = await forwardNetwork(context, model.network, patches, images);
   context.parameters.destroy();
   expect(images).toBe(2);
   expect(nmse(logits, (golden('logits.calib') as Float32Array).subarray(0, logits.length))).toBeLessThanOrEqual(1e-8);
 });
 
-test('the gradient of every searched layer: values, sums and central differences', async () => {
-  const { model, golden, layers, context, patches, images } = await load();
+test.each(samples)('$name: logits of the calibration images from their files', async ({ name }) => {
+  const { model, golden, context } = await load(name);
+  context.parameters.destroy();
+  const runner = await createFloatRunner(shared.gpu, model);
+  const logits = await runner.logits((await sampleImages(model, 'calib', 32)).map(({ rgb }) => rgb));
+  runner.destroy();
+  expect(nmse(logits, golden('logits.calib') as Float32Array)).toBeLessThanOrEqual(1e-8);
+});
+
+test.each(samples)('$name: the gradient of every searched layer', async ({ name: sampleName, layers: count }) => {
+  const { model, golden, layers, context, patches, images } = await load(sampleName);
   const seed = golden('seed') as Float32Array;
   const result = await everything(context, model.network, patches, images, seed);
   context.parameters.destroy();
@@ -86,10 +97,10 @@ test('the gradient of every searched layer: values, sums and central differences
       worstDifference = Math.max(worstDifference, error);
     });
   }
-  expect(layers.length).toBe(6 * modelSizes(model.config).depth + 2);
+  expect(layers.length).toBe(count);
   expect(compared).toBeGreaterThan(0);
   console.log(
-    `sample: worst of ${compared} gradients NMSE ${worst.toExponential(1)}, worst of ${3 * layers.length} central differences ${worstDifference.toExponential(1)} of the norm`,
+    `${sampleName}: worst of ${compared} gradients NMSE ${worst.toExponential(1)}, worst of ${3 * layers.length} central differences ${worstDifference.toExponential(1)} of the norm`,
   );
 });
 

@@ -6,10 +6,11 @@ import { listImages } from '../../src/io/listImages.ts';
 import { loadModel, type Model } from '../../src/model/load.ts';
 import { loadImage } from '../../src/node/loadImage.ts';
 
-const folder = fileURLToPath(new URL('../../models/sample', import.meta.url));
+const models = fileURLToPath(new URL('../../models', import.meta.url));
 
-/** The embedded sample model. */
-export async function sampleModel(): Promise<Model> {
+/** An embedded sample model; both were trained for the images of `sample`. */
+export async function sampleModel(name: 'sample' | 'sample-swin' = 'sample'): Promise<Model> {
+  const folder = join(models, name);
   return loadModel({
     configJson: await readFile(join(folder, 'config.json'), 'utf8'),
     weights: await readFile(join(folder, 'model.safetensors')),
@@ -18,8 +19,7 @@ export async function sampleModel(): Promise<Model> {
 
 /** The first `count` images of a folder of the sample, preprocessed. */
 export async function sampleImages(model: Model, set: 'calib' | 'eval', count: number): Promise<CalibrationImage[]> {
-  const { files } = await listImages(join(folder, set));
-  return Promise.all(
-    files.slice(0, count).map((file) => loadImage(join(folder, set), file, model.config.preprocessing)),
-  );
+  const folder = join(models, 'sample', set);
+  const { files } = await listImages(folder);
+  return Promise.all(files.slice(0, count).map((file) => loadImage(folder, file, model.config.preprocessing)));
 }
