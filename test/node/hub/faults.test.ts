@@ -227,8 +227,11 @@ describe('another try', () => {
       await open(hub, home);
       expect(performance.now() - began).toBeGreaterThan(950);
     }
-    const soon = new Date(Date.now() + 1900).toUTCString(); // whole seconds: 0.9 s to 1.9 s from now
-    const hub = await start(MODEL, on(/api/, answer(503, { 'retry-after': soon }), 1));
+    const later: Fault = (...args) => {
+      const soon = new Date(Date.now() + 1900).toUTCString(); // whole seconds: 0.9 s to 1.9 s from now
+      return answer(503, { 'retry-after': soon })(...args);
+    };
+    const hub = await start(MODEL, on(/api/, later, 1));
     const began = performance.now();
     await open(hub, home);
     expect(performance.now() - began).toBeGreaterThan(800);
@@ -264,7 +267,8 @@ describe('a body', () => {
 
   test('that falls silent goes on', async () => {
     const hub = await start(MODEL, on(/store/, cutAt(100_000, 'silent'), 1));
-    expect(await hasWeights(await open(hub, await folder()))).toBe(true);
+    const patience = { ...SHORT, silenceMs: 1500 };
+    expect(await hasWeights(await open(hub, await folder(), { patience }))).toBe(true);
     expect(hub.requests.at(-1)?.headers.range).toBe('bytes=100000-');
   });
 
@@ -278,11 +282,12 @@ describe('a body', () => {
           clearInterval(timer);
           response.end();
         }
-      }, 150);
+      }, 300);
       return true;
     };
     const hub = await start(MODEL, on(/store/, slow));
-    expect(await hasWeights(await open(hub, await folder()))).toBe(true);
+    const patience = { ...SHORT, silenceMs: 1500 };
+    expect(await hasWeights(await open(hub, await folder(), { patience }))).toBe(true);
     expect(hub.requests).toHaveLength(5);
   });
 
@@ -406,8 +411,7 @@ test('the first failure ends the other files, and what came of them is kept', as
     setTimeout(() => refuse(response, 403, 'GatedRepo', 'x'), 150);
     return true;
   });
-  const patience = { ...SHORT, silenceMs: 60_000 };
-  await expect(open(hub, home, { patience })).rejects.toThrow('gated');
+  await expect(open(hub, home)).rejects.toThrow('gated');
   const parts = (await tree(join(home, blobs))).filter((name) => name.includes('.incomplete'));
   expect(parts).toHaveLength(1);
   expect((await readFile(join(home, blobs, parts[0] as string))).length).toBe(100_000);
@@ -417,10 +421,8 @@ test('an abort ends it at once, leaves what came, and gives its reason', async (
   const home = await folder();
   const hub = await start(MODEL, on(/store/, cutAt(100_000, 'silent')));
   const controller = new AbortController();
-  const patience = { ...SHORT, silenceMs: 60_000 };
   const reason = new Error('interrupted');
   const opening = open(hub, home, {
-    patience,
     signal: controller.signal,
     onBytes: (done) => {
       if (done > 100_000) controller.abort(reason);

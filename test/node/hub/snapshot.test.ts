@@ -99,6 +99,12 @@ describe('weights in several files', () => {
     await open(hub, home, { name: `${MODEL.repository}@${COMMIT}` });
     await open(hub, home, { env: { HF_HUB_OFFLINE: '1' } });
     expect(hub.requests).toEqual([]);
+    await writeFile(join(snapshot, 'model.safetensors.index.json'), '{');
+    await expect(open(hub, home, { env: { HF_HUB_OFFLINE: '1' } })).rejects.toThrow(
+      'model.safetensors.index.json of owner/tiny-vit',
+    );
+    await open(hub, home);
+    await open(hub, home, { env: { HF_HUB_OFFLINE: '1' } });
     await rm(join(snapshot, shards[1] as string));
     await expect(open(hub, home, { env: { HF_HUB_OFFLINE: '1' } })).rejects.toThrow(`${shards[1]} of owner/tiny-vit`);
   });
@@ -190,6 +196,9 @@ describe('a cache that Python wrote', () => {
     const gone = { endpoint: 'http://127.0.0.1:9' };
     expect((await open(gone, home, { onNote: (text) => notes.push(text) })).commit).toBe(COMMIT);
     expect(notes).toEqual([expect.stringContaining(`Going on with ${COMMIT} from the cache`)]);
+    const ill = await start(MODEL, (_request, response) => (response.writeHead(503).end(), true));
+    expect((await open(ill, home)).commit).toBe(COMMIT);
+    expect(ill.requests).toHaveLength(2); // one try more, and no longer wait
   });
 
   test('that lacks the weights is no model', async () => {
