@@ -8,7 +8,7 @@ import { ExportError } from '../errors.ts';
 import { QuantizedWeights } from '../weights.ts';
 import { OnnxGraph, type Tensor } from './graph.ts';
 import { writeOperation, type Parameters } from './operations.ts';
-import { joined, LARGEST_MESSAGE } from './protobuf.ts';
+import { joined, LARGEST_MESSAGE, type Wire } from './protobuf.ts';
 import { floatValueMessage, modelMessage } from './schema.ts';
 
 /** Input and output of every model: f32 `[batch, 3, height, width]`, normalised, and f32 `[batch, numClasses]`. */
@@ -103,6 +103,11 @@ function writeModel(
       ...metadata,
     },
   });
+  return fileOf(model);
+}
+
+/** The bytes of a file. Throws ExportError when they are more than the format holds. */
+export function fileOf(model: Wire): Uint8Array {
   if (model.bytes > LARGEST_MESSAGE) {
     throw new ExportError(`an ONNX file holds ${LARGEST_MESSAGE} bytes, this model has ${model.bytes}`);
   }

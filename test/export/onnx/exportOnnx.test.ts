@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { LayerRecipe, Recipe } from '../../../src/calibrate/recipe.ts';
-import { exportFloatOnnx, exportOnnx } from '../../../src/export/onnx/exportOnnx.ts';
+import { exportFloatOnnx, exportOnnx, fileOf } from '../../../src/export/onnx/exportOnnx.ts';
 import { normalizePixels } from '../../../src/io/preprocess.ts';
 import type { Model } from '../../../src/model/load.ts';
 import { parseConfig } from '../../../src/model/parseConfig.ts';
@@ -219,5 +219,10 @@ describe('a quantized file', async () => {
     expect(exported(recipe, weights)).toEqual(exported(recipe, weights));
     const short = { ...recipe, layers: recipe.layers.slice(1) };
     expect(() => exported(short, weights)).toThrow('the recipe has no layer patch_embed');
+  });
+
+  test('of 2 GiB is refused', () => {
+    expect(() => fileOf({ bytes: 2 ** 31, pieces: [] })).toThrow('holds 2147483647 bytes, this model has 2147483648');
+    expect(fileOf({ bytes: 2, pieces: [Uint8Array.of(1), Uint8Array.of(2)] })).toEqual(Uint8Array.of(1, 2));
   });
 });
