@@ -4,7 +4,7 @@ import type { Page } from 'playwright-core';
 import { expect, test } from 'vitest';
 import { inChromium } from '../support/browserSession.ts';
 import { useHub } from '../support/hubFolder.ts';
-import { COMMIT, type ServedRepository } from '../support/hubServer.ts';
+import { COMMIT, etagOf, type ServedRepository } from '../support/hubServer.ts';
 
 const { hub: start } = useHub();
 const sample = path.join(import.meta.dirname, '../../models/sample');
@@ -103,6 +103,11 @@ test('a page refuses bytes with another hash and keeps none of them', async () =
     expect(error).toMatch(
       /^HubError: model\.safetensors of owner\/sample from http:.* has the hash [0-9a-f]{64} instead of/,
     );
+    const kept = await page.evaluate(async () =>
+      (await (await caches.open('twinshift-hub')).keys()).map(({ url }) => url),
+    );
+    expect(kept.length).toBeGreaterThan(0); // the list of files, at least
+    expect(kept.filter((url) => url.includes(etagOf('model.safetensors', WEIGHTS)))).toEqual([]);
     isSpoilt = false;
     expect((await fetchIn(page, hub.endpoint)).commit).toBe(COMMIT);
     expect(hub.requests.at(-1)?.headers.range).toBeUndefined();
