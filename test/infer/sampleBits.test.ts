@@ -3,7 +3,7 @@ import { createSession } from '../../src/infer/session.ts';
 import { describeVariant, matmulVariants } from '../../src/kernels/matmulVariant.ts';
 import { useGpu } from '../support/device.ts';
 import { crcOf } from '../support/logitsCrc.ts';
-import { SAMPLE_CRC, SAMPLE_IMAGES, sampleIntegers } from '../support/sampleIntegers.ts';
+import { SAMPLE_CRC, SAMPLE_IMAGES, sampleIntegers, SWIN_CRC, SWIN_IMAGES } from '../support/sampleIntegers.ts';
 
 const shared = useGpu();
 
@@ -25,4 +25,11 @@ test('the sample gives the committed logits with every tile', async () => {
     expect(crcOf(await session.run(pixels, SAMPLE_IMAGES)), describeVariant(variant)).toBe(SAMPLE_CRC);
     session.destroy();
   }
+});
+
+test('the Swin sample gives the committed logits', async () => {
+  const { bytes, pixels } = await sampleIntegers('sample-swin');
+  const session = await createSession(shared.device, bytes, { tiles: 'plain' });
+  expect(crcOf(await session.run(pixels, SWIN_IMAGES))).toBe(SWIN_CRC);
+  session.destroy();
 });
