@@ -26,7 +26,7 @@ import { loadRecipeFolder } from '../src/node/recipeFolder.ts';
 import { createFloatRunner, createSimulation } from '../src/simulate/simulate.ts';
 import { runInChromium } from '../test/support/browserSession.ts';
 import { crcOf } from '../test/support/logitsCrc.ts';
-import { labelledImages, realData, SAMPLE } from './support/data.ts';
+import { labelledImages, realData, SAMPLE, SAMPLE_SWIN } from './support/data.ts';
 import { captureTensor } from './support/captureTensor.ts';
 import { integerLogits, modelFileOf } from './support/integerOnly.ts';
 import { NONLINEAR_HEADER, nonlinearCells, nonlinearTable } from './support/nonlinearTable.ts';
@@ -71,6 +71,7 @@ const SECTIONS: Readonly<Record<string, (bench: Bench) => Promise<number>>> = {
     return checkOutliers(gpu, exported, await photos(exported.model));
   },
   planted: async ({ gpu }) => checkPlanted(gpu),
+  swin: async ({ gpu }) => checkSwin(gpu),
   nonlinear: async ({ gpu, tiny, photos }) => {
     const exported = await tiny();
     return printNonlinear(gpu, exported, await photos(exported.model));
@@ -151,6 +152,20 @@ async function checkSize(gpu: Gpu, eight: Exported, few: readonly CalibrationIma
 
 /** Integer-only and mixed inference against the float network and against the quantize-dequantize evaluation of the recipe. */
 async function checkAccuracy(gpu: Gpu, exported: Exported, evaluation: Photos): Promise<number> {
+  const { float, simulated, integer, mixed, against, rows } = await bothRuntimes(gpu, exported, evaluation);
+  rows.push(row(NUDGED, against(simulated, await nudgedLogits(gpu, exported, evaluation))));
+  printTable(`DeiT-Tiny W8A8, ${evaluation.images.length} photos`, HEADER, rows);
+  const own = against(float, integer);
+  return printClaims('Accuracy of integer-only inference', [
+    atLeast('integer: agreement with float, %', 100 * own.agreement, 95),
+    atMost('integer: top-1 drop, points', own.topOneDropPoints as number, 1.5),
+    atMost('integer: KL, nats', own.klDivergence, 0.02, 4),
+    atLeast('mixed: agreement with the recipe, %', 100 * against(simulated, mixed).agreement, 99.5),
+  ]);
+}
+
+/** Logits of float, recipe and both runtimes, and the rows of a table that compare them. */
+async function bothRuntimes(gpu: Gpu, exported: Exported, evaluation: Photos) {
   const { float, simulated } = await baselines(gpu, exported, evaluation);
   const integer = await integerLogits(gpu, exported.bytes, evaluation.images, { runtime: 'integer' });
   const mixed = await integerLogits(gpu, exported.bytes, evaluation.images, { runtime: 'mixed' });
@@ -161,16 +176,8 @@ async function checkAccuracy(gpu: Gpu, exported: Exported, evaluation: Photos): 
     row('integer, against float', against(float, integer)),
     row('mixed, against the recipe', against(simulated, mixed)),
     row('integer, against the recipe', against(simulated, integer)),
-    row(NUDGED, against(simulated, await nudgedLogits(gpu, exported, evaluation))),
   ];
-  printTable(`DeiT-Tiny W8A8, ${evaluation.images.length} photos`, HEADER, rows);
-  const own = against(float, integer);
-  return printClaims('Accuracy of integer-only inference', [
-    atLeast('integer: agreement with float, %', 100 * own.agreement, 95),
-    atMost('integer: top-1 drop, points', own.topOneDropPoints as number, 1.5),
-    atMost('integer: KL, nats', own.klDivergence, 0.02, 4),
-    atLeast('mixed: agreement with the recipe, %', 100 * against(simulated, mixed).agreement, 99.5),
-  ]);
+  return { float, simulated, integer, mixed, against, rows };
 }
 
 /** Every integer form of softmax, GELU and LayerNorm against float, alone and together. */
@@ -237,6 +244,20 @@ async function checkPlanted(gpu: Gpu): Promise<number> {
     ),
     atLeast('largest residual value', ranges[`${sizes.unit}.y`] as number, 550, 0),
     atLeast('integer: agreement with float, %', 100 * against(float, integer).agreement, 95),
+  ]);
+}
+
+/** The embedded Swin: windows with and without shift and mask, relative positions and patch merging, trained. */
+async function checkSwin(gpu: Gpu): Promise<number> {
+  const swin = await loadModelFolder(SAMPLE_SWIN);
+  const calib = await labelledImages(`${SAMPLE}/calib`, swin);
+  const evaluation = await labelledImages(`${SAMPLE}/eval`, swin);
+  const exported = await quantized(gpu, swin, calib.images, {});
+  const { float, simulated, integer, mixed, against, rows } = await bothRuntimes(gpu, exported, evaluation);
+  printTable(`Swin sample W8A8, ${evaluation.images.length} images`, HEADER, rows);
+  return printClaims('The embedded Swin', [
+    atLeast('integer: agreement with float, %', 100 * against(float, integer).agreement, 97),
+    atLeast('mixed: agreement with the recipe, %', 100 * against(simulated, mixed).agreement, 99),
   ]);
 }
 

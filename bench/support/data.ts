@@ -7,7 +7,7 @@ import type { Model } from '../../src/model/load.ts';
 import { listImageFolder, loadLabels } from '../../src/node/imageFolder.ts';
 import { selectImages } from '../../src/node/selectImages.ts';
 
-/** The real models and photos, and the embedded sample. Both are run from the root of a checkout. */
+/** The real models and photos, and the embedded samples. All are run from the root of a checkout. */
 
 /** `TWINSHIFT_DATA`, else `../shared/data` when it is there. */
 export function realData(): string | undefined {
@@ -15,7 +15,9 @@ export function realData(): string | undefined {
   return existsSync(folder) ? folder : undefined;
 }
 
+/** The ViT with its images, and the Swin that was trained for the same ones. */
 export const SAMPLE = 'models/sample';
+export const SAMPLE_SWIN = 'models/sample-swin';
 
 /** All images of a folder in byte order of their names, with their labels. */
 export async function labelledImages(
