@@ -26,6 +26,9 @@ export { OPTION_FIELDS, PRESET_NAMES, type CalibrationOptions, type PresetName }
 export { calibrationOptions, type CalibrationOverrides } from './calibrate/presets.ts';
 export type { Control, Progress } from './calibrate/progress.ts';
 export type { CheckpointStore } from './calibrate/checkpoint.ts';
+export type { LayerReport } from './calibrate/layerReport.ts';
+export type { ReportCurve } from './calibrate/layerReportCurves.ts';
+export type { OperandReport } from './calibrate/operandReport.ts';
 export type { LayerRecipe, Recipe } from './calibrate/recipe.ts';
 export { parseRecipe } from './calibrate/readRecipe.ts';
 export { recipeText } from './calibrate/recipeText.ts';

@@ -62,6 +62,7 @@ const JOBS = [
 const OPTIONAL = [
   'calibrate/compensation/networkBias.ts',
   'calibrate/floatScorer.ts',
+  'calibrate/layerReport.ts',
   'calibrate/perturbation.ts',
   'calibrate/publishedSearch.ts',
   'calibrate/ranges/calibrateRanges.ts',

@@ -22,6 +22,7 @@ import { WorkMeter, type Control } from './progress.ts';
 import { layerWork, quantizeLayer, type QuantizedLayer } from './quantizeLayer.ts';
 import type { QuantizedWeight } from './quantizeWeights.ts';
 import type { Recipe } from './recipe.ts';
+import { report, reportSaved, type OnLayer } from './reporting.ts';
 import { forwardUnits, visitUnit, type Walk } from './sweep.ts';
 
 export interface CalibrationResult {
@@ -43,6 +44,10 @@ export interface CalibrationResult {
 export interface CalibrationControl extends Control {
   /** Where finished units are kept, so that a run that was cut off goes on there. */
   readonly checkpoints?: CheckpointStore;
+  /**
+   * Told of every layer when it is finished, from the last unit to the first. Only with it is a report made; the result is the same.
+   */
+  readonly onLayer?: OnLayer;
 }
 
 /**
@@ -212,6 +217,8 @@ class CalibrationRun {
         for (const layer of saved.layers) {
           this.#quantized.set(layer.name, { layer, weight: saved.weights.get(layer.name) });
         }
+        const own = perturbs ? undefined : gradients;
+        await reportSaved(this.#control.onLayer, walk, unit, unitInputs, own, this.#quantized);
         gradients = saved.gradients && splitLike(saved.gradients, unitInputs, drawsOf(this.#options));
         this.#meter.skip(unit.name, this.#unitWork(unit));
         continue;
@@ -312,11 +319,15 @@ class CalibrationRun {
       spent += work;
       this.#meter.advance(unit.name, work);
     };
+    const { onLayer } = this.#control;
+    const started = performance.now();
     const finish = await quantizeLayer(context, model, unit, operation, captures, options, onCandidates);
+    const milliseconds = performance.now() - started;
     this.#meter.advance(unit.name, planned.search - spent);
     return async () => {
       const result = await finish();
       this.#meter.advance(unit.name, planned.compensation);
+      await report(onLayer, { context, model }, { unit, operation }, captures, result, milliseconds);
       return result;
     };
   }

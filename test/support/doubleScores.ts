@@ -11,12 +11,20 @@ import { forwardNetwork, forwardUnit, ParameterStore } from '../../src/model/exe
 import { isSearched, type LinearOperation } from '../../src/model/graph.ts';
 import type { Model } from '../../src/model/load.ts';
 import { patchCodes, unfoldPatches } from '../../src/model/patches.ts';
-import { productGeometry } from '../../src/quantize/geometry.ts';
+import { productGeometry, type ProductGeometry } from '../../src/quantize/geometry.ts';
 import { layerWeight } from '../../src/quantize/layerWeight.ts';
-import { doubleLayerScore } from './doubleLayerScore.ts';
+import { doubleLayerScore, type HostCapture } from './doubleLayerScore.ts';
 
 /** What a calibration leaves besides its recipe: the folded network, and weights whose codes and biases are not those of rounding. */
 type Deployed = Pick<CalibrationResult, 'prepared' | 'weights'>;
+
+/** A layer, the score that it should state, and what that was found of. */
+export interface DoubleScore {
+  readonly layer: LayerRecipe;
+  readonly expected: number;
+  readonly geometry: ProductGeometry;
+  readonly capture: HostCapture;
+}
 
 /**
  * The score of every layer of a recipe as `doubleLayerScore` finds it on the values that the float network of `model` has, with the
@@ -28,7 +36,7 @@ export async function doubleScores(
   recipe: Recipe,
   few: readonly CalibrationImage[],
   deployed?: Deployed,
-): Promise<{ layer: LayerRecipe; expected: number }[]> {
+): Promise<DoubleScore[]> {
   const read = async (buffer: GPUBuffer, count = buffer.size / 4) =>
     new Float32Array(await readBytes(device, buffer, 4 * count));
   const layerOf = (name: string) => recipe.layers.find((layer) => layer.name === name) as LayerRecipe;
@@ -54,7 +62,7 @@ export async function doubleScores(
       }),
     ),
   );
-  const found: { layer: LayerRecipe; expected: number }[] = [];
+  const found: DoubleScore[] = [];
   const prepared = deployed?.prepared ?? model;
   using preparedParameters = new ParameterStore(pool, prepared);
   const preparedContext = { device, pool, parameters: preparedParameters };
@@ -73,15 +81,17 @@ export async function doubleScores(
       const captured = layers.get(operation.name)!;
       const weight = operation.kind === 'linear' ? weightOf(prepared, operation, deployed) : undefined;
       const pixels = operation.kind === 'linear' && operation.operand === 'pixels';
-      const expected = doubleLayerScore(layerOf(operation.name), productGeometry(operation, unit), {
+      const layer = layerOf(operation.name);
+      const geometry = productGeometry(operation, unit);
+      const capture = {
         images: captured.images,
         a: pixels ? codes.flatMap((part) => [...part]) : await read(captured.a),
         b: weight?.weight ?? (await read(captured.b as GPUBuffer)),
         bias: weight?.bias ?? null,
         output: await read(captured.output),
         gradient: await read(captured.gradient),
-      });
-      found.push({ layer: layerOf(operation.name), expected });
+      };
+      found.push({ layer, expected: doubleLayerScore(layer, geometry, capture), geometry, capture });
     }
     if (index > 0) gradient = await read(inputGradient as GPUBuffer, (inputs[index] as Float32Array).length);
     scope.release();
