@@ -21,6 +21,7 @@ const benches = (existsSync(benchFolder) ? readdirSync(benchFolder) : [])
 const environments = {
   library: bundle({ index: 'src/index.ts', node: 'src/node.ts', cli: 'src/cli/main.ts' }),
   browser: bundle({ browser: 'src/browser.ts' }, 'browser'),
+  report: minified(bundle({ reportScript: 'src/report/reportScript.ts' }, 'browser')),
   benches: bundle(Object.fromEntries(benches)),
 };
 
@@ -58,8 +59,13 @@ function bundle(input: Readonly<Record<string, string>>, platform: 'browser' | '
   };
 }
 
+/** For a script that is delivered as it is built. */
+function minified({ build, ...environment }: EnvironmentOptions): EnvironmentOptions {
+  return { ...environment, build: { ...build, minify: true } };
+}
+
 /** Shaders as they are delivered. */
-function shortShaders(): Plugin {
+export function shortShaders(): Plugin {
   const folder = path.join(import.meta.dirname, 'shaders');
   const files = readdirSync(folder).filter((file) => file.endsWith('.wgsl'));
   const texts = bareShaders(

@@ -58,6 +58,11 @@ export { isOnHub, openModel, type LocalModel, type OpenModelOptions } from './no
 export { openNodeGpu, type NodeGpu } from './node/openGpu.ts';
 export { checkOutputFile } from './node/outputFile.ts';
 export { checkOutputFolder } from './node/outputFolder.ts';
+export { loadEvaluation, loadRecipeView, reportScript, runFileOf } from './node/reportFiles.ts';
+export { compareRecipes, type DiffData } from './report/compareRecipes.ts';
+export { recipeView } from './report/data.ts';
+export { reportHtml } from './report/html.ts';
+export { readRun } from './report/readRun.ts';
 export { loadRecipeFiles, loadRecipeFolder, recipePaths, type RecipeFolder } from './node/recipeFolder.ts';
 export { loadSettings } from './node/settings.ts';
 export { requireImages, selectImages, type ImageSelection, type SelectOptions } from './node/selectImages.ts';

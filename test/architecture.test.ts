@@ -26,9 +26,11 @@ const ROOMS = {
   simulate: ['quantize', 'model', 'kernels', 'gpu', 'io', 'calibrate/recipe.ts'],
   format: ['kernels', 'io'],
   export: ['format', 'quantize', 'model', 'kernels', 'io', 'calibrate/recipe.ts'],
+  report: ['calibrate', 'quantize', 'io'],
   infer: ['format', 'kernels', 'reference', 'gpu', 'io'],
   selfTest: ['kernels', 'reference', 'gpu'],
   node: [
+    'report',
     'selfTest',
     'evaluate',
     'infer',

@@ -4,6 +4,7 @@ import { bench } from './bench.ts';
 import { classify } from './classify.ts';
 import type { Command } from './command.ts';
 import { curve } from './curve.ts';
+import { diff } from './diff.ts';
 import { doctor } from './doctor.ts';
 import { EXIT, exitCodeOf, UsageError } from './errors.ts';
 import { evaluate } from './evaluate.ts';
@@ -15,6 +16,7 @@ import { interruptible } from './interrupt.ts';
 import { nearest } from './nearest.ts';
 import { createProgress } from './progress.ts';
 import { quantize } from './quantize.ts';
+import { report } from './report.ts';
 import { version } from './version.ts';
 
 const COMMANDS = [
@@ -24,6 +26,8 @@ const COMMANDS = [
   evaluate,
   ablate,
   curve,
+  report,
+  diff,
   bench,
   inspect,
   doctor,

@@ -1,4 +1,4 @@
-import type { NonlinearChoice, Progress } from '../node.ts';
+import type { LayerReport, NonlinearChoice, Progress } from '../node.ts';
 import { budgetOf, mixedPrecision, withChoices } from './budget.ts';
 import { labelled, labelsOf } from './calibrationLabels.ts';
 import type { Command } from './command.ts';
@@ -35,6 +35,7 @@ const flags = {
     0,
     1_000_000,
   ),
+  report: onOff('measure every layer, and draw the run as <out>.report.html'),
   force: onOff('replace the output folder if it is not empty'),
   'skip-bad-images': onOff('name images that cannot be read and go on without them'),
   json: onOff('print the report of the run as one JSON document'),
@@ -94,9 +95,12 @@ export const quantize: Command<typeof flags> = {
       const images = labels ? selection.images.map((image) => labelled(image, labels)) : selection.images;
       const mixed = budget && (await mixedPrecision(gpu, model, images, chosen, budget, control));
       const options = mixed ? withChoices(chosen, mixed) : chosen;
+      const reports = new Map<string, LayerReport>();
+      const onLayer = (each: LayerReport) => reports.set(each.name, each);
       const result = await node.calibrate(gpu, model, images, options, {
         ...control,
         checkpoints: new node.CheckpointCache(),
+        ...(values.report ? { onLayer } : {}),
       });
       gpu.check();
       const warnings = await node.imageWarnings(gpu, model, images, result.recipe.integer.ranges);
@@ -116,7 +120,7 @@ export const quantize: Command<typeof flags> = {
       const seconds = (performance.now() - started) / 1000;
       const report: RunReport = {
         format: 'twinshift-run',
-        version: 1,
+        version: 2,
         model: modelName,
         modelCommit: hub?.commit ?? null,
         out,
@@ -145,9 +149,15 @@ export const quantize: Command<typeof flags> = {
         peakDeviceBytes,
         mixedPrecision: mixed ?? null,
         adapter: gpu.adapter,
+        layerReports: recipe.layers.flatMap(({ name }) => reports.get(name) ?? []),
       };
       const json = `${JSON.stringify(report, null, 2)}\n`;
       await node.writeFileAtomically(`${out}.run.json`, json);
+      if (values.report) {
+        const view = await node.loadRecipeView(out);
+        const data = { kind: 'report', recipe: view, evaluation: null } as const;
+        await node.writeFileAtomically(`${out}.report.html`, await node.reportHtml(data, await node.reportScript()));
+      }
       progress.clear();
       print(values.json ? json : runSummary(report));
       return EXIT.ok;

@@ -1,10 +1,10 @@
-import type { AdapterDescription, MixedPrecision } from '../node.ts';
+import type { AdapterDescription, LayerReport, MixedPrecision } from '../node.ts';
 import { formatBytes, formatCount, formatDuration, formatPercent, plural, table } from './text.ts';
 
 /** What `quantize --json` prints and `<out>.run.json` holds: everything about a run that is not its result. */
 export interface RunReport {
   readonly format: 'twinshift-run';
-  readonly version: 1;
+  readonly version: 2;
   /** Folders as they were given. */
   readonly model: string;
   readonly out: string;
@@ -42,6 +42,8 @@ export interface RunReport {
   /** What was chosen for single layers to keep a budget; null without one. */
   readonly mixedPrecision: MixedPrecision | null;
   readonly adapter: AdapterDescription;
+  /** Figures of single layers in the order of the forward pass; none without `--report`. */
+  readonly layerReports: readonly LayerReport[];
 }
 
 /** The report as text for a reader. */
@@ -70,9 +72,13 @@ export function runSummary(report: RunReport): string {
       `${formatBytes(report.peakProcessBytes)} process, ${formatBytes(report.peakDeviceBytes)} device buffers`,
     ],
     ['adapter', adapterText(report.adapter)],
-    ['written', `${report.out} and ${report.out}.run.json`],
+    ['written', writtenText(report)],
   ];
   return `${table(rows).join('\n')}\n`;
+}
+
+function writtenText({ out, layerReports }: RunReport): string {
+  return layerReports.length > 0 ? `${out}, ${out}.run.json and ${out}.report.html` : `${out} and ${out}.run.json`;
 }
 
 function budgetText({ unit, budget, cost, damage, bound }: MixedPrecision): string {

@@ -1,0 +1,53 @@
+/** What each picture shows, what to look for in it, and where the paper (PTQ4ViT, arXiv:2111.12293) tells of it. */
+export interface Caption {
+  readonly title: string;
+  readonly lookFor: string;
+  /** Null for what the paper does not have. */
+  readonly section: string | null;
+}
+
+export const CAPTIONS = {
+  'post-softmax': {
+    title: 'Values after softmax and the points that codes stand for',
+    lookFor:
+      'Most probabilities are tiny and a few are near 1. One uniform range spends its points evenly, so nearly all values share a handful of codes; ' +
+      'the fine range of twin ranges has many points where the values are, and the coarse one still reaches 1.',
+    section: 'section 3.2',
+  },
+  'post-gelu': {
+    title: 'Values after GELU and the points that codes stand for',
+    lookFor:
+      'Negative values end at -0.17 while positive ones run far. A symmetric uniform range leaves most of its negative points unused; ' +
+      'twin ranges give the negative values points of their own, close together.',
+    section: 'section 3.2',
+  },
+  plain: {
+    title: 'Values of the operand and the points that codes stand for',
+    lookFor:
+      'The points should end where the values thin out: values beyond them are clipped, and points beyond the values are wasted.',
+    section: 'section 3.1',
+  },
+  curves: {
+    title: 'Score against candidate scale',
+    lookFor:
+      'The chosen scale is at 1. A metric that is lowest elsewhere would have chosen another scale; look how steep the Hessian-guided one is around its minimum.',
+    section: 'section 3.3, figure 5',
+  },
+  map: {
+    title: 'Where the network is damaged',
+    lookFor: 'Darker cells lose more: signal over noise of the output of each product. Click a cell to see the layer.',
+    section: 'section 3.3',
+  },
+  stages: {
+    title: 'Time of each stage',
+    lookFor:
+      'The search of the layers should dominate; a long capture or backward pass points to memory or too few images in a chunk.',
+    section: 'section 3.4',
+  },
+  pareto: {
+    title: 'Cost against expected damage',
+    lookFor:
+      'Every point is the best choice of widths for its cost; the marked one is what the budget gave. A bend is a good budget.',
+    section: null,
+  },
+} as const satisfies Record<string, Caption>;

@@ -1,0 +1,69 @@
+import { CAPTIONS, type Caption } from './captions.ts';
+import { histogramChart } from './charts/histogram.ts';
+import { scoreCurvesChart, type ExtraCurve } from './charts/scoreCurves.ts';
+import type { LayerView } from './data.ts';
+import { elementsOf } from './element.ts';
+import { quantizerText, scalesText, shareText } from './text.ts';
+
+/** A picture with its title, what to look for and where the paper tells of it. */
+export function picture(
+  document: Document,
+  { title, lookFor, section }: Caption,
+  what: string,
+  chart: Element,
+): HTMLElement {
+  const make = elementsOf(document);
+  const source = section === null ? '' : ` PTQ4ViT, ${section}.`;
+  return make(
+    'figure',
+    { class: 'picture' },
+    make('h4', {}, what === '' ? title : `${title}: ${what}`),
+    chart,
+    make('figcaption', {}, `${lookFor}${source}`),
+  );
+}
+
+/** Everything about one layer: figures, histograms of both operands with their points, score curves. */
+export function layerDetail(
+  document: Document,
+  { name, a, b, score, report }: LayerView,
+  width: number,
+  extra: readonly ExtraCurve[] = [],
+): HTMLElement {
+  const make = elementsOf(document);
+  const facts: [string, string][] = [
+    ['operand a', `${quantizerText(a)}${a.scales ? `, scale ${scalesText(a)}` : ''}`],
+    ['operand b', `${quantizerText(b)}${b.scales ? `, scale ${scalesText(b)}` : ''}`],
+    ['score', score.toExponential(2)],
+  ];
+  if (report) {
+    const lost = ({ clipped, saturated }: typeof report.a) =>
+      `${shareText(clipped)} clipped, ${shareText(saturated)} at an end`;
+    facts.push(
+      ['output', `SQNR ${report.sqnrDb.toFixed(1)} dB, cosine ${report.cosine.toFixed(5)}, over ${report.rows} rows`],
+      ['values of a', lost(report.a)],
+      ['values of b', lost(report.b)],
+    );
+  }
+  const size = { width, document };
+  const pictures: HTMLElement[] = [];
+  if (report) {
+    const shaped = report.operand === 'post-softmax' || report.operand === 'post-gelu';
+    const what = report.kind === 'linear' ? 'weight' : 'second operand';
+    pictures.push(
+      picture(document, CAPTIONS[shaped ? report.operand : 'plain'], 'a', histogramChart(report.a, a.quantizer, size)),
+      picture(document, CAPTIONS.plain, `b, the ${what}`, histogramChart(report.b, b.quantizer, size)),
+    );
+    for (const curve of report.curves) {
+      if (Object.keys(curve.metrics).length === 0) continue;
+      const chart = scoreCurvesChart(curve, size, extra);
+      pictures.push(picture(document, CAPTIONS.curves, `operand ${curve.operand}`, chart));
+    }
+  }
+  const list = make(
+    'dl',
+    { class: 'facts' },
+    ...facts.map(([term, text]) => make('div', {}, make('dt', {}, term), make('dd', {}, text))),
+  );
+  return make('div', { class: 'detail', 'data-layer': name }, list, make('div', { class: 'pictures' }, ...pictures));
+}
