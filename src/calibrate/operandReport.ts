@@ -15,6 +15,9 @@ export interface OperandReport {
 
 export const REPORT_BINS = 200;
 
+/** With the rounding of a scale to f32 to spare: the largest value may lie half a step beyond the last code. */
+const HALF_STEP = 0.500001;
+
 /** The outermost values of codes and the steps beside them. */
 interface CodeEnds {
   readonly low: number;
@@ -55,7 +58,7 @@ export function operandReport(
           const ends = endsOf({ head, row, column }, line);
           low = Math.min(low, value);
           high = Math.max(high, value);
-          if (value < ends.low - ends.lowStep / 2 || value > ends.high + ends.highStep / 2) clipped++;
+          if (value < ends.low - HALF_STEP * ends.lowStep || value > ends.high + HALF_STEP * ends.highStep) clipped++;
           const atLow = ends.low < 0 && value <= ends.low + ends.lowStep / 2;
           if (atLow || value >= ends.high - ends.highStep / 2) saturated++;
         }

@@ -2,7 +2,7 @@ import type { DiffData } from '../node.ts';
 import type { Command } from './command.ts';
 import { EXIT } from './errors.ts';
 import { onOff, optionalPath } from './flags.ts';
-import { table } from './text.ts';
+import { plural, table } from './text.ts';
 
 const flags = {
   out: optionalPath('<file>', 'HTML file to write'),
@@ -70,7 +70,7 @@ function diffText({ sameWeights, options, layers }: DiffData): string {
   const right = header.map((_, i) => (i === 0 ? ('left' as const) : ('right' as const)));
   return `${[
     ...(sameWeights ? [] : ['the recipes are of different weights: scales and scores do not compare']),
-    `${options.length} options and ${changed.length} of ${layers.length} layers differ`,
+    `${plural(options.length, 'option')} and ${changed.length} of ${plural(layers.length, 'layer')} differ`,
     ...table(options.map((option) => [`  ${option.name}`, option.first, option.second])),
     ...(changed.length > 0 ? table([header, ...rows], right) : []),
   ].join('\n')}\n`;

@@ -32,7 +32,19 @@ beforeEach(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const COMMANDS = ['quantize', 'export', 'classify', 'evaluate', 'ablate', 'bench', 'curve', 'inspect', 'doctor'];
+const COMMANDS = [
+  'quantize',
+  'export',
+  'classify',
+  'evaluate',
+  'ablate',
+  'bench',
+  'curve',
+  'report',
+  'diff',
+  'inspect',
+  'doctor',
+];
 
 /** What `quantize` writes into its folder. */
 const FILES = ['model.twinshift.safetensors', 'recipe.json', 'weights.safetensors'];
