@@ -71,7 +71,8 @@ export async function reportLayer(
       ? unpack(await readBytes(device, chunk.a, 4 * images * rows * codeWords(depth)), depth)
       : await readF32(device, chunk.a, images * geometry.a.imageStride);
     const shape = { images, heads, rows, columns: depth };
-    const rightShape = { images: geometry.b ? images : 1, heads, rows: depth, columns };
+    const isWeight = geometry.b === undefined;
+    const rightShape = { images: isWeight ? 1 : images, heads, rows: depth, columns, isWeight };
     const right = (imageStride: number) => readF32(device, chunk.b as GPUBuffer, images * imageStride);
     const b = source?.weight ?? (await right((geometry.b as StridedMatrix).imageStride));
     const words = weight && weightWords(weight.codes, ...weight.shape, layer);

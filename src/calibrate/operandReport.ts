@@ -31,9 +31,11 @@ interface OperandShape {
   readonly heads: number;
   readonly rows: number;
   readonly columns: number;
+  /** A weight, given as the right operand: its channels are columns. */
+  readonly isWeight?: boolean;
 }
 
-/** Looks at all values of `matrix` in `values`. A weight is given as the right operand: its channels are columns. */
+/** Looks at all values of `matrix` in `values`. */
 export function operandReport(
   values: Float32Array,
   shape: OperandShape,
@@ -92,7 +94,7 @@ interface Place {
 /** The ends of the codes at a place; `line` is the row that it lies in. */
 function codeEnds(
   quantizer: LeftQuantizer | RightQuantizer,
-  { heads, rows, columns }: OperandShape,
+  { heads, rows, columns, isWeight = false }: OperandShape,
 ): (place: Place, line: Float32Array) => CodeEnds {
   const { bits } = quantizer;
   const top = 2 ** (bits - 1) - 1;
@@ -126,7 +128,6 @@ function codeEnds(
     case 'block': {
       const { rowBlocks, columnBlocks, scales, restricted } = quantizer;
       const blocks = scales.map((scale) => uniformEnds(codeRange(bits, restricted), scale, 0));
-      const isWeight = rowBlocks > 1; // whose rows are the columns of the right operand
       return ({ row, column }) => {
         const [outer, inner] = isWeight ? [column / columns, row / rows] : [row / rows, column / columns];
         return blocks[Math.floor(outer * rowBlocks) * columnBlocks + Math.floor(inner * columnBlocks)] as CodeEnds;

@@ -4,10 +4,15 @@ import type { LeftQuantizer, RightQuantizer } from '../../src/quantize/floatQuan
 import { quantizeTwinSoftmaxReference } from '../../src/reference/quantizeTwinSoftmax.ts';
 import { quantizationPoints, uniformPoints } from '../../src/report/quantizationPoints.ts';
 
-const row = (values: readonly number[], quantizer: LeftQuantizer | RightQuantizer, columns = values.length) => {
+const row = (
+  values: readonly number[],
+  quantizer: LeftQuantizer | RightQuantizer,
+  columns = values.length,
+  isWeight = false,
+) => {
   const rows = values.length / columns;
   const matrix = { tensor: 'x', offset: 0, imageStride: 0, headStride: 0, rowStride: columns, columnStride: 1 };
-  return operandReport(Float32Array.from(values), { images: 1, heads: 1, rows, columns }, matrix, quantizer);
+  return operandReport(Float32Array.from(values), { images: 1, heads: 1, rows, columns, isWeight }, matrix, quantizer);
 };
 const shares = (...given: Parameters<typeof row>) => {
   const { clipped, saturated } = row(...given);
@@ -38,7 +43,9 @@ test('scales of columns, blocks and tokens hold where they belong', () => {
   expect(shares([5, 5, 5, 5], channels, 2)).toEqual([2, 2]);
   const block = { type: 'block', bits: 3, rowBlocks: 1, columnBlocks: 2, scales: [1, 10] } as const;
   expect(shares([5, 5, 5, 5], block)).toEqual([2, 2]);
-  expect(shares([5, 5, 5, 5], { ...block, rowBlocks: 2, columnBlocks: 1 }, 2)).toEqual([2, 2]);
+  const channels2 = { ...block, rowBlocks: 2, columnBlocks: 1 };
+  expect(shares([5, 1, 5, 1], channels2, 2, true)).toEqual([2, 2]); // channels are columns
+  expect(shares([5, 1, 1, 5], { ...block, scales: [1, 10] }, 2, true)).toEqual([1, 1]); // blocks of inputs are rows
   expect(shares([1, 100, 0.1, 0.01], { type: 'per-token', bits: 3 }, 2)).toEqual([0, 2]);
   expect(shares([1, 0.2, 0, 0], { type: 'published-softmax', bits: 3, split: 0.1 })).toEqual([0, 1]);
   expect(shares([4, 4, -0.5], { type: 'published-gelu', bits: 3, scales: [1, 10, 10], negativeScale: 0.1 })).toEqual([
@@ -60,13 +67,13 @@ test('a histogram has equal bins between the ends, and one where all values are 
 test('quantization points are the values that codes stand for', () => {
   expect(quantizationPoints({ ...uniform, scales: [0.5] }).fine).toEqual([-2, -1.5, -1, -0.5, 0, 0.5, 1, 1.5]);
   expect(quantizationPoints({ ...uniform, zeroPoint: -2, restricted: true }).fine).toEqual([-1, 0, 1, 2, 3, 4, 5]);
-  const twin = { type: 'twin-softmax', bits: 4, shift: 2, boundary: 'nearest' } as const;
+  const twin = { type: 'twin-softmax', bits: 4, shift: 3, boundary: 'nearest' } as const;
   const { fine, coarse } = quantizationPoints(twin);
-  expect(fine).toEqual(Array.from({ length: 8 }, (_, i) => i / 32));
+  expect(fine).toEqual(Array.from({ length: 8 }, (_, i) => i / 64));
   expect(coarse).toEqual(Array.from({ length: 8 }, (_, i) => i / 8));
   const values = Float32Array.from({ length: 500 }, (_, i) => i / 499);
   const decoded = [...quantizeTwinSoftmaxReference(values, twin)].map((code) =>
-    code < 8 ? code / 32 : (code - 8) / 8,
+    code < 8 ? code / 64 : (code - 8) / 8,
   );
   expect([...new Set(decoded)].filter((value) => ![...fine, ...coarse].includes(value))).toEqual([]);
   expect(quantizationPoints({ type: 'twin-gelu', bits: 3, scaleR2: 1, shift: 2 })).toEqual({
