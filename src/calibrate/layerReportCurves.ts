@@ -2,7 +2,7 @@ import { tieGelu } from '../kernels/quantizeTwinGelu.ts';
 import type { GpuContext } from '../quantize/context.ts';
 import { isIntegerProduct } from '../quantize/floatQuantizer.ts';
 import { twinShift, type ActivationQuantizer, type UniformQuantizer } from '../quantize/quantizer.ts';
-import { scoreCandidates, type LayerProblem, type ScoreGroups } from './layerScorer.ts';
+import { scoreCandidates, type CapturedChunk, type LayerProblem, type ScoreGroups } from './layerScorer.ts';
 import { METRICS, type Metric } from './options.ts';
 import type { LayerRecipe } from './recipe.ts';
 
@@ -21,17 +21,24 @@ export interface ReportCurve {
 }
 
 /** Factors are `2^(i / OCTAVE_STEPS)`, an octave down and up. */
-const OCTAVE_STEPS = 6;
+const OCTAVE_STEPS = 4;
 
-/** Curves of both operands of a layer over the chunks of `problem`; weights are rounded to the nearest code. */
+/** Rows of the output that curves are of, over heads: as many of the first images as fit, one at least. */
+const CURVE_ROWS = 256;
+
+/** Curves of both operands of a layer over the first images of a problem with one chunk; weights are rounded to the nearest code. */
 export async function layerCurves(
   context: GpuContext,
-  problem: LayerProblem,
+  { chunks, ...layerProblem }: LayerProblem,
   layer: LayerRecipe,
   hasGradient: boolean,
 ): Promise<ReportCurve[]> {
   if (!isIntegerProduct(layer)) return [];
   const { a, b, maxShift } = layer;
+  const [chunk] = chunks as readonly [CapturedChunk];
+  const { heads, rows } = layerProblem.geometry;
+  const images = Math.min(chunk.images, Math.max(1, Math.floor(CURVE_ROWS / (heads * rows))));
+  const problem = { ...layerProblem, chunks: [{ ...chunk, images }] };
   const groups: ScoreGroups = problem.geometry.heads > 1 ? { by: 'heads' } : { by: 'columns', parts: 1 };
   const curves: ReportCurve[] = [];
   for (const operand of ['a', 'b'] as const) {
