@@ -1,4 +1,4 @@
-// Builds dist/: the library and the command with vite, the type declarations with tsc, and a record of what they were made from.
+// Builds dist/: the library, the command and the page with vite, the type declarations with tsc, and a record of what they were made from.
 import { execFileSync } from 'node:child_process';
 import path from 'node:path';
 import { fingerprint, writeRecord } from './setup/fingerprint.js';
@@ -12,6 +12,7 @@ function run([script = '', ...args]) {
 const hash = fingerprint(ROOT, SOURCES); // before the build: an edit made meanwhile is built the next time
 try {
   run(['vite/bin/vite.js', 'build', '--logLevel', 'warn']);
+  run(['vite/bin/vite.js', 'build', '--logLevel', 'warn', '--config', 'demo/vite.config.ts']);
   run(['typescript/bin/tsc', '-p', 'tsconfig.build.json']);
   writeRecord(BUILD_RECORD, hash);
 } catch {

@@ -13,6 +13,8 @@ export const SOURCES = [
   'src',
   'shaders',
   'bench',
+  'demo',
+  'models/sample',
   'package.json',
   'package-lock.json',
   'tsconfig.json',
@@ -23,6 +25,6 @@ export const SOURCES = [
 ];
 export const BUILD_RECORD = path.join(ROOT, 'dist/.twinshift-build.json');
 /** Without these the build is not usable, whatever its record says. */
-export const BUILD_OUTPUTS = ['cli.js', 'index.js', 'node.js', 'browser.js', 'types/index.d.ts'].map((file) =>
-  path.join(ROOT, 'dist', file),
+export const BUILD_OUTPUTS = ['cli.js', 'index.js', 'node.js', 'browser.js', 'demo/index.html', 'types/index.d.ts'].map(
+  (file) => path.join(ROOT, 'dist', file),
 );

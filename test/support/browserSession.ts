@@ -17,7 +17,7 @@ const PAGE = `<!doctype html>
 <script type="module">globalThis.twinshift = import('/library/browser.js');</script>`;
 
 /** Pages see WebGPU where there is no GPU, too: on SwiftShader. */
-const FLAGS = ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'];
+export const WEBGPU_FLAGS = ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'];
 
 /**
  * Logits i32 `[batch][classes]` of the model file in a page of headless Chromium, by the library built into `folder`,
@@ -51,7 +51,7 @@ export async function inChromium<T>(
   folder = path.join(import.meta.dirname, '../../dist'),
 ): Promise<T> {
   const server = await serve(files, folder);
-  const browser = await launchBrowser(FLAGS);
+  const browser = await launchBrowser(WEBGPU_FLAGS);
   try {
     const page = await browser.newPage();
     page.on('console', (message) => {

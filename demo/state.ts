@@ -1,0 +1,120 @@
+/** What the page shows: one value, changed by what a person does and by what the worker says. */
+import type { AttentionMap, Failure, ModelSource, Reply } from './protocol.ts';
+import { adapterName, type LayerResult, type RunRecord } from './record.ts';
+import { DEFAULT_SETTINGS, type Settings } from './settings.ts';
+
+export interface State {
+  /** `unknown` until the worker has looked. */
+  readonly gpu: 'unknown' | 'ready' | 'none';
+  readonly adapterText: string;
+  readonly settings: Settings;
+  readonly model: ModelSource;
+  readonly photos: readonly File[] | null;
+  readonly running: boolean;
+  readonly stage: string;
+  readonly share: number | null;
+  readonly remainingMs: number | null;
+  readonly failure: Failure | null;
+  readonly notes: readonly string[];
+  /** Names of the searched layers in the order of the forward pass. */
+  readonly layerNames: readonly string[];
+  readonly layers: ReadonlyMap<string, LayerResult>;
+  readonly selectedLayer: string | null;
+  readonly record: RunRecord | null;
+  /** Pictures of the record, as addresses. */
+  readonly pictures: readonly string[];
+  /** The record was not made here. */
+  readonly recorded: boolean;
+  readonly attention: { readonly image: number; readonly maps: readonly AttentionMap[] | null } | null;
+  /** What pictures are classified by; null without a model. */
+  readonly classifier: string | null;
+}
+
+export const INITIAL: State = {
+  gpu: 'unknown',
+  adapterText: 'Looking for a GPU …',
+  settings: DEFAULT_SETTINGS,
+  model: { kind: 'sample' },
+  photos: null,
+  running: false,
+  stage: '',
+  share: null,
+  remainingMs: null,
+  failure: null,
+  notes: [],
+  layerNames: [],
+  layers: new Map(),
+  selectedLayer: null,
+  record: null,
+  pictures: [],
+  recorded: false,
+  attention: null,
+  classifier: null,
+};
+
+/** The state when a run begins: nothing of the last one is left. */
+export function begun(state: State): State {
+  const { layerNames, layers, selectedLayer, record, pictures, recorded, attention, classifier, notes } = INITIAL;
+  const cleared = { layerNames, layers, selectedLayer, record, pictures, recorded, attention, classifier, notes };
+  return { ...state, ...cleared, running: true, stage: 'starting', share: null, remainingMs: null, failure: null };
+}
+
+/** The state after the worker said something; `addresses` are those of the pictures of a result. */
+export function after(state: State, reply: Reply, addresses: readonly string[] = []): State {
+  switch (reply.kind) {
+    case 'adapter': {
+      const name = adapterName(reply.adapter);
+      return {
+        ...state,
+        gpu: 'ready',
+        adapterText: `Computes on ${name}${reply.adapter.software ? ', a software adapter (slow)' : ''}.`,
+      };
+    }
+    case 'progress':
+      return state.running
+        ? { ...state, stage: reply.stage, share: reply.share, remainingMs: reply.remainingMs }
+        : state;
+    case 'note':
+      return { ...state, notes: [...state.notes, reply.text] };
+    case 'started':
+      return { ...state, layerNames: reply.layers };
+    case 'layer': {
+      const layers = new Map(state.layers).set(reply.report.name, { report: reply.report, layer: reply.layer });
+      return { ...state, layers };
+    }
+    case 'result': {
+      const { name } = reply.record.model;
+      return {
+        ...state,
+        running: false,
+        record: reply.record,
+        pictures: addresses,
+        classifier: `the model of this run (${name})`,
+      };
+    }
+    case 'cancelled':
+      return { ...state, running: false, stage: '', notes: [...state.notes, 'Cancelled.'] };
+    case 'failed': {
+      if (reply.failure.kind === 'no-webgpu') {
+        return { ...state, running: false, gpu: 'none', adapterText: reply.failure.message, failure: null };
+      }
+      const lost = reply.failure.kind === 'device-lost' ? { classifier: null } : {};
+      const running = reply.during === 'quantize' ? false : state.running;
+      return { ...state, running, failure: reply.failure, ...lost };
+    }
+    case 'opened':
+      return { ...state, failure: null, classifier: `${reply.file} (${reply.architecture})` };
+    case 'attention':
+      return { ...state, attention: { image: reply.image, maps: reply.maps } };
+    case 'classified':
+    case 'file':
+      return state;
+  }
+}
+
+/** A run that was recorded elsewhere, in place of one. */
+export function withRecording(state: State, record: RunRecord, pictures: readonly string[]): State {
+  const layers = new Map(record.layers.map((result) => [result.report.name, result]));
+  const layerNames = record.layers.map(({ report }) => report.name);
+  return { ...state, record, pictures, recorded: true, layers, layerNames };
+}

@@ -1,0 +1,85 @@
+/** What is to be quantized, how far it is, and what went wrong. */
+import { byId, element, show } from '../dom.ts';
+import type { Failure } from '../protocol.ts';
+import { smaller } from '../settings.ts';
+import type { State } from '../state.ts';
+import { durationText } from '../text.ts';
+
+export interface StartActions {
+  readonly retry: () => void;
+  readonly retrySmaller: () => void;
+}
+
+const HINTS: Readonly<Record<Failure['kind'], string>> = {
+  'no-webgpu': '',
+  'device-lost': 'The page has let go of it and opens a new one when you try again; nothing has to be reloaded.',
+  memory: 'The memory of this device did not do. Fewer images need less; nothing has to be reloaded.',
+  input: 'Mend what is named, or choose other files.',
+  hub: 'Check the name and the connection.',
+  program: 'Try again; if it stays, this is an error of the program.',
+};
+
+export function drawStart(state: State, actions: StartActions): void {
+  const { running, share, stage, remainingMs, gpu, failure, notes } = state;
+  byId('adapter').textContent = state.adapterText;
+  show(byId('no-webgpu'), gpu === 'none');
+  byId('no-webgpu-reason').textContent = gpu === 'none' ? state.adapterText : '';
+  byId('start-what').textContent = whatText(state);
+  const start = byId<HTMLButtonElement>('start');
+  start.textContent = state.model.kind === 'sample' && !state.photos ? 'Quantize the sample model' : 'Quantize';
+  start.disabled = running || gpu !== 'ready';
+  show(byId('cancel'), running);
+  show(byId('progress'), running);
+  byId('stage').textContent = stage;
+  const bar = byId<HTMLProgressElement>('bar');
+  if (share === null) bar.removeAttribute('value');
+  else bar.value = share;
+  byId('remaining').textContent =
+    running && remainingMs !== null ? `about ${durationText(remainingMs)} left of the quantization` : '';
+  drawFailure(state, failure, actions);
+  const list = byId('notes');
+  show(list, notes.length > 0);
+  if (list.childElementCount !== notes.length) list.replaceChildren(...notes.map((note) => element('li', {}, note)));
+  const own = state.model.kind !== 'sample' || state.photos !== null;
+  byId('chosen').textContent = own ? whatText(state) : '';
+  show(byId('forget'), own);
+}
+
+function whatText({ model, photos, settings }: State): string {
+  const network =
+    model.kind === 'sample'
+      ? 'The sample, a small vision transformer that tells sixteen shapes apart,'
+      : model.kind === 'hub'
+        ? `The model ${model.name} of the hub`
+        : `The model of ${model.files.map(({ name }) => name).join(', ')}`;
+  const count = Math.min(settings.calibrationImages, photos?.length ?? 32);
+  const pictures = photos ? `your ${photos.length} photos` : 'unlabelled pictures that come with it';
+  return `${network} is quantized on ${count} of ${pictures}, and compared with float afterwards.`;
+}
+
+let drawn: Failure | null = null;
+
+function drawFailure({ settings }: State, failure: Failure | null, actions: StartActions): void {
+  if (failure === drawn) return; // an alert is read out whenever it changes
+  drawn = failure;
+  const box = byId('failure');
+  show(box, failure !== null);
+  if (!failure) return box.replaceChildren();
+  const parts: HTMLElement[] = [element('p', {}, failure.message), element('p', {}, HINTS[failure.kind])];
+  const buttons = element('div', { class: 'actions' });
+  if (failure.kind === 'device-lost' || failure.kind === 'program' || failure.kind === 'hub') {
+    buttons.append(button('Try again', actions.retry));
+  }
+  const less = failure.kind === 'memory' || failure.kind === 'device-lost' ? smaller(settings) : undefined;
+  if (less) {
+    const counts = `${less.calibrationImages} images to calibrate with, ${less.evaluationImages} to compare on`;
+    buttons.append(button(`Try again with ${counts}`, actions.retrySmaller));
+  }
+  box.replaceChildren(...parts, buttons);
+}
+
+function button(text: string, action: () => void): HTMLButtonElement {
+  const made = element('button', { type: 'button' }, text);
+  made.addEventListener('click', action);
+  return made;
+}

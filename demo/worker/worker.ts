@@ -1,0 +1,148 @@
+/** The worker: one job at a time, everything that computes. */
+import { createSession, FormatError, type Gpu, type Session } from '../../src/index.ts';
+import { decodeImage } from '../../src/io/decodeBrowser.ts';
+import type { DecodedImage } from '../../src/io/images.ts';
+import type { DownloadName, Reply, Request } from '../protocol.ts';
+import { Adapter } from './adapter.ts';
+import { failureOf } from './failures.ts';
+import { quantize, type FinishedRun } from './quantize.ts';
+
+interface Scope {
+  readonly name: string;
+  postMessage(reply: Reply): void;
+  onmessage: ((event: MessageEvent<Request>) => void) | null;
+}
+const scope = globalThis as unknown as Scope;
+
+/** The folder of the page, which gives its address to the worker as its name. */
+const BASE = new URL('.', scope.name).href;
+const PROGRESS_EVERY_MS = 80;
+
+const adapter = new Adapter();
+let running: AbortController | undefined;
+let finished: FinishedRun | undefined;
+/** What pictures are classified by: the session of the run, or that of a file that was opened. */
+let classifier: { readonly session: Session; readonly gpu: Gpu } | undefined;
+let lastProgress = { stage: '', at: 0 };
+
+function tell(reply: Reply): void {
+  if (reply.kind === 'progress') {
+    const now = performance.now();
+    if (reply.stage === lastProgress.stage && now - lastProgress.at < PROGRESS_EVERY_MS) return;
+    lastProgress = { stage: reply.stage, at: now };
+  }
+  scope.postMessage(reply);
+}
+
+scope.onmessage = ({ data }) => {
+  if (data.kind === 'cancel') {
+    running?.abort();
+    return;
+  }
+  void answer(data);
+};
+
+async function answer(request: Exclude<Request, { kind: 'cancel' }>): Promise<void> {
+  const control = new AbortController();
+  if (request.kind === 'quantize') running = control;
+  try {
+    await perform(request, control.signal);
+  } catch (error) {
+    const cause = await adapter.causeOf(error);
+    if (control.signal.aborted && error === control.signal.reason) tell({ kind: 'cancelled' });
+    else tell({ kind: 'failed', during: request.kind, failure: failureOf(cause) });
+  } finally {
+    if (running === control) running = undefined;
+  }
+}
+
+async function perform(request: Exclude<Request, { kind: 'cancel' }>, signal: AbortSignal): Promise<void> {
+  switch (request.kind) {
+    case 'hello': {
+      const gpu = await adapter.open();
+      return tell({ kind: 'adapter', adapter: gpu.adapter });
+    }
+    case 'quantize': {
+      release();
+      const { model, photos, settings } = request;
+      finished = await quantize(await adapter.open(), { model, photos, settings, base: BASE, signal, tell });
+      classifier = finished;
+      return;
+    }
+    case 'open':
+      return openModelFile(request.file);
+    case 'classify':
+      return classify(request.image, request.name);
+    case 'download':
+      return tell(download(request.name));
+    case 'attention': {
+      const run = finishedRun();
+      const image = run.images[request.image];
+      if (!image) throw new RangeError(`the run has no picture ${request.image}`);
+      const { attentionMaps } = await import('./attention.ts');
+      const maps = await attentionMaps(run.gpu, run.model, run.engine, image);
+      return tell({ kind: 'attention', image: request.image, maps });
+    }
+  }
+}
+
+/** Gives back what the device holds of the last run. */
+function release(): void {
+  classifier?.session.destroy();
+  if (finished && finished.session !== classifier?.session) finished.session.destroy();
+  finished = undefined;
+  classifier = undefined;
+}
+
+async function openModelFile(file: File): Promise<void> {
+  const gpu = await adapter.open();
+  const bytes = new Uint8Array(await file.arrayBuffer());
+  const session = await createSession(gpu.device, bytes, { file: file.name });
+  if (classifier && classifier.session !== finished?.session) classifier.session.destroy();
+  classifier = { session, gpu };
+  tell({ kind: 'opened', file: file.name, architecture: session.model.architecture.name, bytes: bytes.length });
+}
+
+async function classify(image: File | ImageBitmap, name: string): Promise<void> {
+  if (!classifier) throw new FormatError('There is no integer model yet: quantize one or open a model file.');
+  const decoded =
+    image instanceof ImageBitmap ? pixelsOf(image) : await decodeImage(new Uint8Array(await image.arrayBuffer()), name);
+  const began = performance.now();
+  const { top } = await classifier.session.classify(decoded, { top: 5 });
+  tell({ kind: 'classified', name, top, ms: performance.now() - began });
+}
+
+/** A frame of the camera. */
+function pixelsOf(bitmap: ImageBitmap): DecodedImage {
+  const { width, height } = bitmap;
+  const context = new OffscreenCanvas(width, height).getContext('2d', { willReadFrequently: true });
+  if (!context) throw new Error('this browser cannot draw in a worker');
+  context.drawImage(bitmap, 0, 0);
+  bitmap.close();
+  const rgba = context.getImageData(0, 0, width, height).data;
+  const data = new Uint8Array(width * height * 3);
+  for (let i = 0; i < width * height; i++) data.set(rgba.subarray(4 * i, 4 * i + 3), 3 * i);
+  return { width, height, data };
+}
+
+function finishedRun(): FinishedRun {
+  if (!finished) throw new FormatError('There is no result yet: quantize a model first.');
+  return finished;
+}
+
+function download(name: DownloadName): Reply {
+  const run = finishedRun();
+  const file = (fileName: string, type: string, content: BlobPart): Reply => {
+    return { kind: 'file', file: fileName, type, content: new Blob([content], { type }) };
+  };
+  switch (name) {
+    case 'model':
+      return file('model.twinshift.safetensors', 'application/octet-stream', run.modelFile as BlobPart);
+    case 'recipe':
+      return file('recipe.json', 'application/json', run.recipeText);
+    case 'weights':
+      return file('weights.safetensors', 'application/octet-stream', run.weights as BlobPart);
+    case 'record':
+      return file('twinshift-run.json', 'application/json', JSON.stringify(run.record));
+  }
+}

@@ -1,0 +1,171 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import type { Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { writeSafetensors } from '../../src/io/safetensors.ts';
+import { seriousViolations } from '../support/axe.ts';
+import { choose, finished, inDemo, ready } from '../support/demoPage.ts';
+import { TINY_CONFIG, tinyTensors, writeImages, writeModel } from '../support/tinyModel.ts';
+
+const folder = mkdtempSync(path.join(os.tmpdir(), 'twinshift-demo-'));
+const photos = [0, 1, 2].map((i) => path.join(folder, 'photos', `00${i}.png`));
+const modelFiles = ['config.json', 'model.safetensors'].map((file) => path.join(folder, 'model', file));
+
+beforeAll(async () => {
+  writeModel(path.join(folder, 'model'));
+  await writeImages(path.join(folder, 'photos'), photos.length);
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+async function openOwn(page: Page): Promise<void> {
+  await ready(page);
+  await page.click('#own summary');
+}
+
+/** Presses Tab until the element has the focus. */
+async function tabTo(page: Page, selector: string): Promise<void> {
+  for (let i = 0; i < 120; i++) {
+    if (await page.evaluate((wanted) => document.activeElement?.matches(wanted), selector)) return;
+    await page.keyboard.press('Tab');
+  }
+  throw new Error(`the keyboard does not reach ${selector}`);
+}
+
+/** Opens the file dialogue of the focused input by keyboard. */
+async function pick(page: Page, selector: string, files: string[]): Promise<void> {
+  await tabTo(page, selector);
+  const [chooser] = await Promise.all([page.waitForEvent('filechooser'), page.keyboard.press('Space')]);
+  await chooser.setFiles(files);
+}
+
+test('takes a model and photos of its own by keyboard alone, and leaves out what is no picture', async () => {
+  await inDemo(async ({ page, errors, foreign }) => {
+    await ready(page);
+    await tabTo(page, '#own summary');
+    await page.keyboard.press('Enter');
+    await pick(page, '#model-files', modelFiles);
+    const text = path.join(folder, 'model', 'config.json');
+    await tabTo(page, '#photos');
+    const [chooser] = await Promise.all([page.waitForEvent('filechooser'), page.keyboard.press('Space')]);
+    const broken = { name: 'broken.png', mimeType: 'image/png', buffer: readFileSync(text) };
+    const given = photos.map((file) => ({
+      name: path.basename(file),
+      mimeType: 'image/png',
+      buffer: readFileSync(file),
+    }));
+    await chooser.setFiles([...given, broken]);
+    expect(await page.locator('#chosen').innerText()).toContain('4 of your 4 photos');
+    await tabTo(page, '#start');
+    await page.keyboard.press('Enter');
+    expect(await finished(page)).toBe('');
+    expect(await page.locator('#notes').innerText()).toContain('broken.png');
+    expect(await page.locator('#pictures li').count()).toBe(photos.length);
+    expect(await page.locator('#pictures').innerText()).toMatch(/class \d/);
+    await tabTo(page, '[data-layer="blocks.0.attn.pv"]');
+    await page.keyboard.press('Enter');
+    await page.waitForSelector('#layer-charts svg');
+    expect(await page.locator('#layer-title').innerText()).toBe('blocks.0.attn.pv');
+    expect(errors).toEqual([]);
+    expect(foreign).toEqual([]);
+  });
+});
+
+test('is cancelled, says what a file lacks, and goes on after every failure', async () => {
+  const weights = writeSafetensors(tinyTensors());
+  const file = (name: string, buffer: Uint8Array | string) => ({ name, mimeType: '', buffer: Buffer.from(buffer) });
+  const config = file('config.json', JSON.stringify(TINY_CONFIG));
+  const bad: [RegExp, ReturnType<typeof file>[]][] = [
+    [/model\.safetensors does not exist/, [config]],
+    [/pytorch_model\.bin is a PyTorch pickle/, [config, file('pytorch_model.bin', 'x')]],
+    [/config\.json is not JSON|config\.json.*JSON/, [file('config.json', '{'), file('model.safetensors', weights)]],
+    [/own\.safetensors/, [config, file('own.safetensors', weights.subarray(0, 300))]],
+    [/config\.json/, [file('config.json', '{"architecture": "resnet50"}'), file('model.safetensors', weights)]],
+  ];
+  await inDemo(async ({ page, errors }) => {
+    await openOwn(page);
+    await page.click('#start');
+    await page.waitForFunction(() => document.getElementById('stage')?.textContent?.startsWith('quantizing'));
+    await page.click('#cancel');
+    await page.waitForSelector('#notes >> text=Cancelled.');
+    expect(await page.locator('#start').isEnabled()).toBe(true);
+    for (const [message, files] of bad) {
+      await page.setInputFiles('#model-files', files);
+      await page.click('#start');
+      await page.waitForSelector('#progress:not([hidden])', { timeout: 2000 }).catch(() => undefined);
+      await page.waitForSelector('#failure:not([hidden])');
+      expect(await page.locator('#failure').innerText()).toMatch(message);
+    }
+    await page.setInputFiles('#model-files', modelFiles);
+    await page.setInputFiles('#photos', [file('text.png', 'no picture')]);
+    await page.click('#start');
+    await page.waitForSelector('#failure >> text=text.png');
+    await page.setInputFiles('#open-file', [file('bad.twinshift.safetensors', 'no model')]);
+    await page.waitForSelector('#failure >> text=bad.twinshift.safetensors');
+    await page.setInputFiles('#model-files', [file('read.me', 'x')]);
+    await page.waitForSelector('#failure >> text=None of these files');
+    await page.setInputFiles('#photos', photos);
+    await page.click('#start');
+    await page.waitForSelector('#result:not([hidden])', { timeout: 240_000 });
+    expect(await page.locator('#failure').isHidden()).toBe(true);
+    expect(errors).toEqual([]);
+  });
+});
+
+test('says that the device was lost and goes on without a reload', async () => {
+  await inDemo(async ({ page, errors }) => {
+    await openOwn(page);
+    await choose(page, { calibrationImages: 8 });
+    await page.click('#start');
+    await page.waitForFunction(() => document.getElementById('stage')?.textContent?.startsWith('quantizing'));
+    await page.setInputFiles('#model-files', modelFiles); // for the next run
+    await page.setInputFiles('#photos', photos);
+    const browser = page.context().browser();
+    const session = await browser?.newBrowserCDPSession();
+    await session?.send('Browser.crashGpuProcess').catch(() => undefined);
+    expect(await finished(page)).toMatch(/GPU device was lost/);
+    const buttons = await page.locator('#failure button').allInnerTexts();
+    expect(buttons).toEqual(['Try again', 'Try again with 4 images to calibrate with, 32 to compare on']);
+    await page.click('#failure button >> nth=1');
+    expect(await finished(page)).toBe('');
+    expect(await page.inputValue('[name=calibrationImages]')).toBe('4');
+    expect(errors.filter((text) => !/GPU|context/i.test(text))).toEqual([]);
+  });
+});
+
+describe('without WebGPU', () => {
+  test('says which browser would do, and shows a recorded run', async () => {
+    const options = { webgpu: false, width: 390, dark: true };
+    await inDemo(async ({ page, errors, foreign }) => {
+      await page.waitForSelector('#no-webgpu:not([hidden])');
+      expect(await page.locator('#no-webgpu').innerText()).toMatch(/Chrome, Edge[^]*Firefox[^]*Safari/);
+      expect(await page.locator('#start').isDisabled()).toBe(true);
+      await page.waitForSelector('#result:not([hidden])');
+      expect(await page.locator('#recorded').innerText()).toMatch(/^A recorded run/);
+      expect(await page.locator('#pictures img').count()).toBeGreaterThan(7);
+      await page.click('[data-layer="blocks.0.attn.pv"]');
+      await page.waitForSelector('#layer-charts svg');
+      expect(await seriousViolations(page)).toEqual([]);
+      expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(390);
+      expect(errors).toEqual([]);
+      expect(foreign).toEqual([]);
+    }, options);
+  });
+});
+
+test('is held to its own origin and the hub by its policy, the worker too', async () => {
+  await inDemo(async ({ page, foreign }) => {
+    await ready(page);
+    const [worker] = page.workers();
+    const refused = async () => {
+      const violation = new Promise<string>((resolve) =>
+        addEventListener('securitypolicyviolation', (event) => resolve(event.effectiveDirective)),
+      );
+      await fetch('https://example.com/').catch(() => undefined);
+      return Promise.race([violation, new Promise<string>((resolve) => setTimeout(() => resolve('none'), 3000))]);
+    };
+    expect(await page.evaluate(refused)).toBe('connect-src');
+    expect(await worker?.evaluate(refused)).toBe('connect-src');
+    expect(foreign.filter((url) => !url.startsWith('https://example.com/'))).toEqual([]);
+  });
+});

@@ -1,0 +1,99 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import type { Page } from 'playwright-core';
+import { expect, test } from 'vitest';
+import type { RunRecord } from '../../demo/record.ts';
+import { exportModel } from '../../src/export/exportModel.ts';
+import { parseRecipe } from '../../src/calibrate/readRecipe.ts';
+import { writeModelFile } from '../../src/format/writeModelFile.ts';
+import { createReferenceEngine } from '../../src/infer/referenceEngine.ts';
+import { seriousViolations } from '../support/axe.ts';
+import { choose, download, finished, inDemo, ready } from '../support/demoPage.ts';
+import { sampleImages, sampleModel } from '../support/sample.ts';
+
+const root = path.join(import.meta.dirname, '../..');
+const EVALUATED = 8;
+const circle = path.join(root, 'models/sample/eval/000_circle.png');
+
+const json = (bytes: Uint8Array): unknown => JSON.parse(new TextDecoder().decode(bytes));
+
+/** The most probable class that the page names, once it has named one of `name`. */
+async function firstClass(page: Page, name: string): Promise<string> {
+  await page.waitForFunction((file) => document.getElementById('classified-time')?.textContent?.startsWith(file), name);
+  return page.locator('#classes li').first().innerText();
+}
+
+test('one click makes integers of the sample, those that Node makes of the same recipe', async () => {
+  await inDemo(async ({ page, foreign, errors }) => {
+    await ready(page);
+    await choose(page, { calibrationImages: 2, evaluationImages: EVALUATED });
+    await page.click('#start');
+    await page.waitForFunction(() => document.getElementById('remaining')?.textContent?.includes('left'));
+    expect(await finished(page)).toBe('');
+
+    const record = json(await download(page, 'record')) as RunRecord;
+    expect(record).toMatchObject({ calibrationImages: 2, comparison: { images: EVALUATED }, selfTest: { failed: [] } });
+    expect(record.comparison.agreement).toBeGreaterThan(0.7);
+    expect(record.selfTest.passed).toBeGreaterThan(50);
+    expect(record.layers).toHaveLength(38);
+    expect(await page.locator('#figures').innerText()).toContain(`of ${EVALUATED} pictures`);
+    expect(await page.locator('#pictures li').count()).toBe(EVALUATED);
+
+    const recipeBytes = await download(page, 'recipe');
+    const weights = await download(page, 'weights');
+    const modelFile = await download(page, 'model');
+    const recipeText = new TextDecoder().decode(recipeBytes);
+    const integers = await exportModel({
+      recipe: parseRecipe(recipeText, 'recipe.json'),
+      recipeText,
+      weights,
+      weightsFile: 'weights.safetensors',
+      writtenBy: record.writtenBy,
+    });
+    expect(Buffer.compare(writeModelFile(integers), modelFile)).toBe(0);
+    const images = await sampleImages(await sampleModel(), 'eval', EVALUATED);
+    const pixels = Uint8Array.from(images.flatMap(({ rgb }) => [...rgb]));
+    const expected = await createReferenceEngine(modelFile).run(pixels, EVALUATED);
+    expect(new Set(expected).size).toBeGreaterThan(3);
+    expect(record.integerLogits).toEqual([...expected]);
+
+    await page.click('[data-layer="blocks.2.mlp.fc2"]');
+    expect(await page.locator('#layer-title').innerText()).toBe('blocks.2.mlp.fc2');
+    await page.waitForSelector('#layer-charts svg');
+    expect(await page.locator('#layer-charts figure').count()).toBeGreaterThanOrEqual(4);
+    expect(await page.locator('#layer-figures').innerText()).toMatch(/twin ranges, 8 bits/);
+    await page.click('#wgsl summary');
+    await page.selectOption('#kernel', 'int_gelu');
+    const text = readFileSync(path.join(root, 'shaders/int_gelu.wgsl'), 'utf8');
+    await page.waitForFunction((wgsl) => document.getElementById('wgsl-text')?.textContent === wgsl, text);
+
+    await page.click('button[aria-label="Attention of 000_circle.png"]');
+    await page.waitForSelector('#attention-maps canvas');
+    expect(await page.locator('#attention-maps canvas').count()).toBe(18);
+    const captions = await page.locator('#attention-maps figcaption').allInnerTexts();
+    const shares = captions.map((caption) => {
+      const [, difference = '', top = ''] = /difference ([\d.e-]+) of ([\d.e-]+)/.exec(caption) ?? [];
+      return Number(difference) / Number(top);
+    });
+    expect(shares).toHaveLength(6);
+    expect(Math.max(...shares)).toBeLessThan(0.25);
+    expect(Math.max(...shares)).toBeGreaterThan(0);
+
+    await page.setInputFiles('#picture', circle);
+    expect(await firstClass(page, '000_circle.png')).toContain('circle');
+    const name = 'again.twinshift.safetensors';
+    await page.setInputFiles('#open-file', { name, mimeType: '', buffer: Buffer.from(modelFile) });
+    await page.waitForFunction((file) => document.getElementById('classifier')?.textContent?.includes(file), name);
+    await page.setInputFiles('#picture', { name: 'same.png', mimeType: 'image/png', buffer: readFileSync(circle) });
+    expect(await firstClass(page, 'same.png')).toContain('circle');
+
+    for (const colorScheme of ['light', 'dark'] as const) {
+      await page.emulateMedia({ colorScheme });
+      expect(await seriousViolations(page)).toEqual([]);
+    }
+    await page.setViewportSize({ width: 390, height: 800 });
+    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(390);
+    expect(errors).toEqual([]);
+    expect(foreign).toEqual([]);
+  });
+});
