@@ -61,6 +61,7 @@ export async function inDemo<T>(work: (demo: Demo) => Promise<T>, options: DemoO
       acceptDownloads: true,
     });
     const page = await context.newPage();
+    page.setDefaultTimeout(120_000); // of a busy machine
     const foreign: string[] = [];
     const errors: string[] = [];
     context.on('request', (request) => {
