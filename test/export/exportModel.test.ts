@@ -9,8 +9,10 @@ import { normalizePixels } from '../../src/io/preprocess.ts';
 import { modelSizes } from '../../src/model/config.ts';
 import type { Model } from '../../src/model/load.ts';
 import { unfoldPatches } from '../../src/model/patches.ts';
+import { storedConfig } from '../../src/model/storedConfig.ts';
 import { logLevels } from '../../src/quantize/levels.ts';
 import { initialScale, type ActivationQuantizer } from '../../src/quantize/quantizer.ts';
+import { loadFrom, tinyVit } from '../support/checkpoints.ts';
 import { doubleForward } from '../support/doubleForward.ts';
 import { noise } from '../support/floats.ts';
 import { tinyModel } from '../support/goldenModel.ts';
@@ -78,6 +80,15 @@ describe.each(['vit-plain', 'vit-distilled'] as const)('%s', (name) => {
     expect(new Set(used)).toEqual(new Set([method]));
     expect(await quality(model, writeModelFile(integer))).toBeGreaterThan(least);
   });
+});
+
+test('pixels of another range than 0 to 1 go through the integers as through the float network', async () => {
+  const preprocessing = { ...tinyVit().preprocessing, rescale: 1 / 127.5 };
+  const model = await loadFrom(tinyVit({ preprocessing }), 'Hugging Face');
+  const stored = (recipe: Recipe) => ({ ...recipe, model: { ...recipe.model, config: storedConfig(model.config) } });
+  const bytes = writeModelFile(await exported(model, {}, stored));
+  expect(readModelFile(bytes, 'model').preprocessing.rescale).toBe(1 / 127.5);
+  expect(await quality(model, bytes)).toBeGreaterThan(25);
 });
 
 /** The quantizers after softmax and GELU in place of the twin ranges of a recipe. */

@@ -3,7 +3,7 @@ import { layerOptions, matches } from '../../src/calibrate/options.ts';
 import { calibrationOptions } from '../../src/calibrate/presets.ts';
 import { initialScale, maxTwinShift, steps, twinShift } from '../../src/quantize/quantizer.ts';
 import { packDepthMajor, packRows } from '../../src/kernels/pack.ts';
-import { foldPixels } from '../../src/quantize/pixels.ts';
+import { foldPixels, unfoldPixels } from '../../src/quantize/pixels.ts';
 
 test.each([
   [197, 9],
@@ -39,24 +39,30 @@ test('packs rows of any depth into whole words, and weights four depths a word',
   ]);
 });
 
-test('folding the normalisation into the patch embedding leaves its output as it was', () => {
-  const mean = [0.485, 0.456, 0.406];
-  const std = [0.229, 0.224, 0.225];
-  const weight = Float32Array.from({ length: 2 * 12 }, (_, i) => Math.sin(i));
-  const bias = Float32Array.of(0.5, -0.25);
-  const folded = foldPixels(weight, bias, 2, { mean, std });
-  const pixels = Array.from({ length: 12 }, (_, i) => (37 * i) % 256);
-  for (let out = 0; out < 2; out++) {
-    let float = bias[out] as number;
-    let integer = folded.bias[out] as number;
-    pixels.forEach((value, i) => {
-      const c = Math.floor(i / 4);
-      float += (weight[out * 12 + i] as number) * ((value / 255 - (mean[c] as number)) / (std[c] as number));
-      integer += (folded.weight[out * 12 + i] as number) * (value - 128);
-    });
-    expect(integer).toBeCloseTo(float, 4);
-  }
-});
+test.each([1 / 255, 1 / 127.5, 1])(
+  'folding a normalisation that rescales by %d into the patch embedding leaves its output as it was',
+  (rescale) => {
+    const normalization = { rescale, mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
+    const weight = Float32Array.from({ length: 2 * 12 }, (_, i) => Math.sin(i) / (255 * rescale));
+    const bias = Float32Array.of(0.5, -0.25);
+    const folded = foldPixels(weight, bias, 2, normalization);
+    const pixels = Array.from({ length: 12 }, (_, i) => (37 * i) % 256);
+    for (let out = 0; out < 2; out++) {
+      let float = bias[out] as number;
+      let integer = folded.bias[out] as number;
+      pixels.forEach((value, i) => {
+        const c = Math.floor(i / 4);
+        const input = (value * rescale - (normalization.mean[c] as number)) / (normalization.std[c] as number);
+        float += (weight[out * 12 + i] as number) * input;
+        integer += (folded.weight[out * 12 + i] as number) * (value - 128);
+      });
+      expect(integer).toBeCloseTo(float, 4);
+    }
+    const unfolded = unfoldPixels(folded, normalization);
+    unfolded.weight.forEach((value, i) => expect(value).toBeCloseTo(weight[i] as number, 6));
+    unfolded.bias.forEach((value, i) => expect(value).toBeCloseTo(bias[i] as number, 4));
+  },
+);
 
 describe('options', () => {
   test.each([1, 9, 4.5])('refuses %d bits', (bits) => {
