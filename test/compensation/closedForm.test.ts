@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import golden from '../golden/compensation/compensation.json' with { type: 'json' };
-import { choleskyUpper, meanDiagonal } from '../../src/calibrate/compensation/cholesky.ts';
 import { gptq as codesOf, gptqFactor } from '../../src/calibrate/compensation/gptq.ts';
 import { refine } from '../../src/calibrate/compensation/refine.ts';
 import { ridgeWeights } from '../../src/calibrate/compensation/ridge.ts';
+import { choleskyUpper, meanDiagonal } from '../../src/quantize/cholesky.ts';
 import { codeRange } from '../../src/quantize/codeRange.ts';
 import {
   codeValues,

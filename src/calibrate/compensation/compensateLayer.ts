@@ -1,3 +1,4 @@
+import { meanDiagonal } from '../../quantize/cholesky.ts';
 import type { GpuContext } from '../../quantize/context.ts';
 import { codeRange } from '../../quantize/codeRange.ts';
 import type { LeftQuantizer, RightQuantizer } from '../../quantize/floatQuantizer.ts';
@@ -7,7 +8,6 @@ import type { LayerOptions } from '../options.ts';
 import { scorePairs } from '../scorePairs.ts';
 import { correctedBias, meanOutputError, type WeightCodes } from './biasCorrection.ts';
 import { byRows } from './byRows.ts';
-import { meanDiagonal } from './cholesky.ts';
 import { gptq, gptqFactor, type GptqFactor } from './gptq.ts';
 import { gramMatrices } from './gram.ts';
 import { refine } from './refine.ts';

@@ -1,4 +1,4 @@
-import { choleskyUpper, meanDiagonal } from './cholesky.ts';
+import { choleskyUpper, meanDiagonal } from '../../quantize/cholesky.ts';
 import { products, TOGETHER } from './products.ts';
 import { nearestCode, scaleAt, type WeightGrid } from './weightCodes.ts';
 

@@ -1,4 +1,4 @@
-import { choleskyUpper } from './cholesky.ts';
+import { choleskyUpper } from '../../quantize/cholesky.ts';
 import { products, TOGETHER } from './products.ts';
 
 /**
