@@ -7,6 +7,7 @@ import { parameterShapes } from '../model/parameters.ts';
 import { storedParameters } from '../model/storedParameters.ts';
 import { unfoldPixels } from '../quantize/pixels.ts';
 import { ExportError } from './errors.ts';
+import { absorbBias, normOf } from './normBias.ts';
 import { QuantizedWeights } from './weights.ts';
 
 export interface DequantizedInput {
@@ -28,9 +29,10 @@ export interface DequantizedInput {
 /**
  * A safetensors file with the names and shapes of the checkpoint, f32, whose weights are the values of their codes: what loads the
  * checkpoint loads this. Parameters are those of the network that was quantized, folded scales and corrected biases included; the
- * quantizers are in the metadata. Tensors that no inference reads are copied.
+ * quantizers are in the metadata. A bias that the checkpoint has no tensor for goes into the norm before its layer. Tensors that no
+ * inference reads are copied.
  *
- * @throws ExportError naming a layer whose bias the checkpoint has no tensor for
+ * @throws ExportError naming a layer with a bias that neither the checkpoint has a tensor for nor a norm can take up
  */
 export function dequantizedCheckpoint(input: DequantizedInput): Uint8Array {
   const { recipe, model, checkpoint } = input;
@@ -72,10 +74,15 @@ function dequantizedParameters({ recipe, weights, weightsFile, model }: Dequanti
     if (!layer) throw new ExportError(`the recipe has no layer ${name}; quantize this model again`);
     const made = floatLayer(stored, operation, layer, model);
     if (made.bias && bias === null) {
-      throw new ExportError(
-        `${name} has a bias after quantization, which this checkpoint has no tensor for; quantize with --folding none, ` +
-          '--compensation none and --bias-correction none, or export to another format',
-      );
+      const norm = normOf(model.network, name);
+      const shifted = norm && absorbBias(stored.float(`${norm}.bias`, inFeatures), made.weight, made.bias);
+      if (!shifted) {
+        throw new ExportError(
+          `${name} has a bias after quantization, which this checkpoint has no tensor for and no norm before it can take up; ` +
+            'quantize with --folding none, --compensation none and --bias-correction none, or export to another format',
+        );
+      }
+      parameters.set(`${norm}.bias`, { shape: [inFeatures], values: shifted });
     }
     parameters.set(weight, { shape: [outFeatures, inFeatures], values: made.weight });
     if (bias !== null)
