@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import type { CalibrationImage } from '../../src/calibrate/imageChunks.ts';
 import { listImages } from '../../src/io/listImages.ts';
 import { loadModel, type Model } from '../../src/model/load.ts';
+import { buildNetwork } from '../../src/model/network.ts';
 import { loadImage } from '../../src/node/loadImage.ts';
 
 const models = fileURLToPath(new URL('../../models', import.meta.url));
@@ -15,6 +16,14 @@ export async function sampleModel(name: 'sample' | 'sample-swin' = 'sample'): Pr
     configJson: await readFile(join(folder, 'config.json'), 'utf8'),
     weights: await readFile(join(folder, 'model.safetensors')),
   });
+}
+
+/** The embedded ViT without the blocks from `depth` on: trained activations in a part of the time. */
+export async function shallowSample(depth: number): Promise<Model> {
+  const model = await sampleModel();
+  if (model.config.family !== 'vit') throw new Error('the embedded sample is a ViT');
+  const config = { ...model.config, depth };
+  return { ...model, config, network: buildNetwork(config) };
 }
 
 /** The first `count` images of a folder of the sample, preprocessed. */
