@@ -159,7 +159,13 @@ async function fetchBlob(
     if (elsewhere === undefined) {
       const partial = await openPartialFile(blob, file);
       try {
-        if (await partial.isFirst()) {
+        const isFirst = await partial.isFirst();
+        if ((await sizeOf(blob)) === file.size) {
+          // the other process ended between the two looks: what was found of it is of no use
+          await partial.restart();
+          return onBytes(file.size);
+        }
+        if (isFirst) {
           onBytes(partial.received);
           await download(access, repository, file, partial, onBytes);
           if (await partial.finish()) return;
