@@ -17,7 +17,7 @@ export interface Golden {
 /** Reads it, with pictures squashed to a square: what both worlds of processors can be told to do. */
 export async function readGolden(name: string): Promise<Golden> {
   const file = parseSafetensors(await readFile(`test/golden/float/${name}.safetensors`), name);
-  const { config } = parseConfig(file.metadata['config'] as string, name);
+  const config = parseConfig(file.metadata['config'] as string, name);
   const { imageSize } = config;
   const square = { width: imageSize, height: imageSize };
   const golden = (tensor: string) => readF32(file.tensors.get(`golden.${tensor}`) as TensorEntry);

@@ -40,7 +40,7 @@ export async function checkpointKey(
   const facts = [
     METHOD_VERSION,
     model.weightsSha256,
-    model.rawConfig,
+    model.config,
     images.map(({ sha256: hash, label }) => (label === undefined ? hash : [hash, label])),
     options,
     adapter,

@@ -50,7 +50,7 @@ export interface Recipe {
   readonly model: {
     readonly architecture: string;
     readonly weightsSha256: string;
-    /** The checkpoint's config.json as read. */
+    /** Sizes and preprocessing in the form of `storedConfig`, the same for all layouts of the checkpoint. */
     readonly config: unknown;
   };
   readonly options: CalibrationOptions;

@@ -30,7 +30,7 @@ export interface ExportInput {
  */
 export async function exportModel(input: ExportInput): Promise<IntegerModel> {
   const { recipe, weights, weightsFile } = input;
-  const { config } = parseConfig(JSON.stringify(recipe.model.config), `${weightsFile}: the recipe's model.config`);
+  const config = parseConfig(JSON.stringify(recipe.model.config), `${weightsFile}: the recipe's model.config`);
   const { architecture: name, ...sizes } = modelSizes(config);
   const parts = buildProgram(
     buildNetwork(config),

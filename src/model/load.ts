@@ -19,8 +19,6 @@ export interface Model {
   readonly parameters: ReadonlyMap<string, Parameter>;
   /** Of the weights file; of several files as `hashOfShards` says. */
   readonly weightsSha256: string;
-  /** `config.json` as read. */
-  readonly rawConfig: unknown;
 }
 
 /**
@@ -41,7 +39,7 @@ export async function loadModel(files: {
   readonly weightsFile?: string;
 }): Promise<Model> {
   const { preprocessorJson, preprocessorFile = 'preprocessor_config.json' } = files;
-  const { config, rawConfig } = parseConfig(
+  const config = parseConfig(
     files.configJson,
     files.configFile ?? 'config.json',
     preprocessorJson === undefined ? undefined : { json: preprocessorJson, file: preprocessorFile },
@@ -64,7 +62,6 @@ export async function loadModel(files: {
     network: buildNetwork(config),
     parameters: deriveParameters(config, parameters),
     weightsSha256: sha256,
-    rawConfig,
   };
 }
 

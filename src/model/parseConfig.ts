@@ -16,16 +16,15 @@ export function parseConfig(
   json: string,
   file: string,
   preprocessor?: { readonly json: string; readonly file: string },
-): { config: ModelConfig; rawConfig: unknown } {
-  const rawConfig = parse(json, file);
-  const top = new JsonFields(rawConfig, file, '');
-  if (top.has('architecture') && !top.has('family')) return { config: readTimmConfig(top), rawConfig };
-  if (top.has('family')) return { config: readStoredConfig(top), rawConfig };
+): ModelConfig {
+  const top = new JsonFields(parse(json, file), file, '');
+  if (top.has('architecture') && !top.has('family')) return readTimmConfig(top);
+  if (top.has('family')) return readStoredConfig(top);
   if (!top.has('model_type')) {
     throw top.wrong('architecture', 'the name of a timm model, or model_type that of Hugging Face');
   }
   const processor = preprocessor && new JsonFields(parse(preprocessor.json, preprocessor.file), preprocessor.file, '');
-  return { config: readHubConfig(top, processor), rawConfig };
+  return readHubConfig(top, processor);
 }
 
 function parse(json: string, file: string): unknown {

@@ -33,7 +33,7 @@ export async function exportRecipe(
 
 /** Bytes of all parameters of the float model of a recipe as f32. */
 export function floatWeightBytes({ recipe, recipeFile }: Pick<RecipeFolder, 'recipe' | 'recipeFile'>): number {
-  const { config } = parseConfig(JSON.stringify(recipe.model.config), `${recipeFile}: model.config`);
+  const config = parseConfig(JSON.stringify(recipe.model.config), `${recipeFile}: model.config`);
   const sizes = [...parameterShapes(config).values()].map((shape) => shape.reduce((a, b) => a * b, 1));
   return 4 * sizes.reduce((a, b) => a + b, 0);
 }

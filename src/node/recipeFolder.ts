@@ -37,7 +37,7 @@ export async function loadRecipeFolder(folder: string, model: Model, modelName: 
 export async function loadRecipeFiles(folder: string): Promise<RecipeFolder> {
   const files = await readRecipeFolder(folder);
   const { config, weightsSha256 } = files.recipe.model;
-  const network = buildNetwork(parseConfig(JSON.stringify(config), `${files.recipeFile}: model.config`).config);
+  const network = buildNetwork(parseConfig(JSON.stringify(config), `${files.recipeFile}: model.config`));
   checkFiles(files, { network, weightsSha256 }, 'its own model.config');
   return files;
 }

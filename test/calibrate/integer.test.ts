@@ -32,7 +32,7 @@ let distilled: Model;
 let images: CalibrationImage[];
 beforeAll(async () => {
   const configJson = JSON.stringify({ ...TINY_CONFIG, architecture: 'deit_tiny_distilled_patch16_224' });
-  const { config } = parseConfig(configJson, 'config.json');
+  const config = parseConfig(configJson, 'config.json');
   const tensors = [...parameterShapes(config)].map(([name, shape], i) => {
     const count = shape.reduce((a, b) => a * b, 1);
     const gain = /norm\d?\.weight$/.test(name) ? 1 : 0;

@@ -7,7 +7,7 @@ const labels = (count: number) => Object.fromEntries(Array.from({ length: count 
 
 function parse(config: Record<string, unknown>, processor: Record<string, unknown> | null = {}): ModelConfig {
   const files = processor === null ? undefined : { json: JSON.stringify(processor), file: 'preprocessor_config.json' };
-  return parseConfig(JSON.stringify(config), 'config.json', files).config;
+  return parseConfig(JSON.stringify(config), 'config.json', files);
 }
 
 const half = { mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] };

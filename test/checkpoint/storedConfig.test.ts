@@ -4,7 +4,7 @@ import { parseConfig } from '../../src/model/parseConfig.ts';
 import { architectureName, storedConfig } from '../../src/model/storedConfig.ts';
 import { tinySwin, tinyVit } from '../support/checkpoints.ts';
 
-const read = (value: unknown) => parseConfig(JSON.stringify(value), 'recipe.json: model.config').config;
+const read = (value: unknown) => parseConfig(JSON.stringify(value), 'recipe.json: model.config');
 
 const variants = { layerScale: true, qkNorm: true, registerTokens: 4, prefixTokens: 5, embedPrefix: false } as const;
 

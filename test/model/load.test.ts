@@ -15,7 +15,7 @@ const pretrained = {
 
 function parse(fields: Record<string, unknown>, cfg: Record<string, unknown> = {}) {
   const json = JSON.stringify({ pretrained_cfg: { ...pretrained, ...cfg }, num_classes: 10, ...fields });
-  return parseConfig(json, 'config.json').config;
+  return parseConfig(json, 'config.json');
 }
 
 test('reads a plain and a distilled architecture by name', () => {
@@ -138,7 +138,7 @@ test('keeps shapes, values and the hash of the file', async () => {
   expect(model.parameters.get('patch_embed.proj.weight')?.values).toHaveLength(12 * 48);
   expect(model.parameters.has('blocks.0.attn.qkv.bias')).toBe(false);
   expect(model.weightsSha256).toMatch(/^[0-9a-f]{64}$/);
-  expect(model.rawConfig).toMatchObject({ architecture: 'vit_tiny_patch16_224' });
+  expect(model.config).toMatchObject({ architecture: 'vit_tiny_patch16_224' });
 });
 
 test.each(['model.', 'module.', 'module.model.'])('strips the prefix %s', async (prefix) => {

@@ -14,7 +14,7 @@ function parse(architecture: string, imageSize: number, args = {}, fields = {}):
   };
   const scale = { mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] };
   const json = { architecture, model_args: args, pretrained_cfg: { ...pretrained, ...scale }, ...fields };
-  return parseConfig(JSON.stringify(json), 'config.json').config;
+  return parseConfig(JSON.stringify(json), 'config.json');
 }
 
 /** Parameters of the published checkpoints with 1000 classes, as timm counts them. */

@@ -205,7 +205,6 @@ function goldenModel({ rows, features, heads, parameters }: Golden): Model {
   const scores = heads * rows * rows;
   return {
     config: undefined as unknown as Model['config'],
-    rawConfig: {},
     weightsSha256: '',
     parameters: new Map(
       Object.entries(parameters).map(([name, values]) => {

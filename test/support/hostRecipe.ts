@@ -4,6 +4,7 @@ import type { QuantizedWeight } from '../../src/calibrate/quantizeWeights.ts';
 import { quantizedWeightsFile } from '../../src/calibrate/weightsFile.ts';
 import type { MatrixView, SearchedOperation } from '../../src/model/graph.ts';
 import type { Model } from '../../src/model/load.ts';
+import { storedConfig } from '../../src/model/storedConfig.ts';
 import { normalizePixels } from '../../src/io/preprocess.ts';
 import { unfoldPatches } from '../../src/model/patches.ts';
 import { layerWeight } from '../../src/quantize/layerWeight.ts';
@@ -72,7 +73,11 @@ export function hostRecipe(
   const recipe: Recipe = {
     format: 'twinshift-recipe',
     version: 4,
-    model: { architecture: model.config.architecture, weightsSha256: model.weightsSha256, config: model.rawConfig },
+    model: {
+      architecture: model.config.architecture,
+      weightsSha256: model.weightsSha256,
+      config: storedConfig(model.config),
+    },
     options: calibrationOptions('default', { weightBits, activationBits }),
     images: images.map((_, i) => ({ file: `${i}.png`, sha256: '0'.repeat(64) })),
     meanWeightBits: weightBits,

@@ -60,13 +60,7 @@ export function randomModel(config: ModelConfig, seed = 1): Model {
     }
   };
   network.units.forEach(({ operations }) => operations.forEach(addOf));
-  return {
-    config,
-    network,
-    parameters,
-    weightsSha256: '0'.repeat(64),
-    rawConfig: { architecture: config.architecture },
-  };
+  return { config, network, parameters, weightsSha256: '0'.repeat(64) };
 }
 
 /** Images of noise, each another one. */

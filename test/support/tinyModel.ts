@@ -22,7 +22,7 @@ export const TINY_CONFIG = {
 
 /** Random tensors of that model, of a size that keeps every activation lively. */
 export function tinyTensors(seed = 1): TensorToWrite[] {
-  const { config } = parseConfig(JSON.stringify(TINY_CONFIG), 'config.json');
+  const config = parseConfig(JSON.stringify(TINY_CONFIG), 'config.json');
   return [...parameterShapes(config)].map(([name, shape], i) => {
     const count = shape.reduce((a, b) => a * b, 1);
     const gain = /norm\d?\.weight$/.test(name) ? 1 : 0;

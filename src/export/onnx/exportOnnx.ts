@@ -32,7 +32,7 @@ export interface OnnxInput {
  * @throws FormatError when the recipe's config or the weights are malformed
  */
 export function exportOnnx({ recipe, weights, weightsFile, version }: OnnxInput): Uint8Array {
-  const { config } = parseConfig(JSON.stringify(recipe.model.config), `${weightsFile}: the recipe's model.config`);
+  const config = parseConfig(JSON.stringify(recipe.model.config), `${weightsFile}: the recipe's model.config`);
   const stored = new QuantizedWeights(weights, weightsFile);
   const layers = new Map<string, LayerRecipe>(recipe.layers.map((layer) => [layer.name, layer]));
   const parameters: Parameters = {
