@@ -13,6 +13,8 @@ export {
   createSession,
   createSimulation,
   exportModel,
+  exportOnnx,
+  layerCurve,
   loadModel,
   loadModelFiles,
   fetchModel,
@@ -26,6 +28,8 @@ export { OPTION_FIELDS, PRESET_NAMES, type CalibrationOptions, type PresetName }
 export { calibrationOptions, type CalibrationOverrides } from './calibrate/presets.ts';
 export type { Control, Progress } from './calibrate/progress.ts';
 export type { CheckpointStore } from './calibrate/checkpoint.ts';
+export type { CurveCandidate, CurveMeasure, LayerCurve } from './calibrate/layerCurve.ts';
+export type { CurveInput } from './calibrate/scoreCurve.ts';
 export type { LayerReport } from './calibrate/layerReport.ts';
 export type { ReportCurve } from './calibrate/layerReportCurves.ts';
 export type { OperandReport } from './calibrate/operandReport.ts';
@@ -37,6 +41,7 @@ export { checkRecipeFits } from './calibrate/fitRecipe.ts';
 export { quantizedWeightsFile } from './calibrate/weightsFile.ts';
 export { ExportError } from './export/errors.ts';
 export type { ExportInput } from './export/exportModel.ts';
+export type { OnnxInput } from './export/onnx/exportOnnx.ts';
 export type { NonlinearChoice, NonlinearOption } from './export/nonlinear.ts';
 export type { ArchitectureSummary, IntegerModel, Provenance } from './format/model.ts';
 export type { Classification, RankedClass } from './infer/classification.ts';

@@ -1,6 +1,8 @@
 /** The jobs of the library, for `index.ts`. The modules of a job are loaded when it is first called. */
 import type * as calibration from './calibrate/calibrate.ts';
+import type * as curves from './calibrate/layerCurve.ts';
 import type * as exporting from './export/exportModel.ts';
+import type * as onnx from './export/onnx/exportOnnx.ts';
 import type { IntegerModel } from './format/model.ts';
 import type * as loading from './model/load.ts';
 import type * as files from './model/modelFiles.ts';
@@ -24,10 +26,25 @@ export const calibrate: typeof calibration.calibrate = async (...job) => {
   return (await import('./calibrate/calibrate.ts')).calibrate(...job);
 };
 
+/** Every metric and the true loss over the candidate scales of a layer: `layerCurve` of calibrate/layerCurve.ts. */
+export const layerCurve: typeof curves.layerCurve = async (...job) => {
+  return (await import('./calibrate/layerCurve.ts')).layerCurve(...job);
+};
+
 /** The integer model of a recipe: `exportModel` of export/exportModel.ts. */
 export const exportModel: typeof exporting.exportModel = async (...job) => {
   return (await import('./export/exportModel.ts')).exportModel(...job);
 };
+
+/**
+ * The quantize-dequantize model of a recipe as ONNX: `exportOnnx` of export/onnx/exportOnnx.ts.
+ *
+ * @throws ExportError naming what ONNX has no form for
+ * @throws FormatError when the recipe's config or the weights are malformed
+ */
+export async function exportOnnx(input: onnx.OnnxInput): Promise<Uint8Array> {
+  return (await import('./export/onnx/exportOnnx.ts')).exportOnnx(input);
+}
 
 /** The float network of a model: `createFloatRunner` of simulate/simulate.ts. */
 export const createFloatRunner: typeof simulation.createFloatRunner = async (...job) => {

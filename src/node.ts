@@ -9,7 +9,7 @@ export {
 export { imageWarnings } from './calibrate/imageWarnings.ts';
 export { chooseFamilies, chooseWidths, type Budget, type MixedPrecision } from './calibrate/mixedPrecision.ts';
 export { measureProductTimes, type ProductTime } from './calibrate/productTimes.ts';
-export { curveLayers } from './calibrate/scoreCurve.ts';
+export { curveLayers, curveOperands } from './calibrate/scoreCurve.ts';
 export {
   measureFamilies,
   measureSensitivity,
@@ -51,7 +51,6 @@ export {
 export { createDeviceRunner, createReferenceRunner, type IntegerRunner, type Runtime } from './node/integerRunner.ts';
 export { checkpointOfRecipe, onnxOfModel, onnxOfRecipe } from './node/exportFormats.ts';
 export { listImageFolder, loadLabels, type ImageFolder } from './node/imageFolder.ts';
-export { checkCurve, layerCurve, type CurveCandidate, type CurveMeasure, type LayerCurve } from './node/layerCurve.ts';
 export { isModelFile, loadModelFile, type ModelFile } from './node/modelFile.ts';
 export { loadModelFolder } from './node/modelFolder.ts';
 export { isOnHub, openModel, type LocalModel, type OpenModelOptions } from './node/openModel.ts';

@@ -22,7 +22,7 @@ const ROOMS = {
   kernels: ['gpu', '../shaders/'],
   model: ['io', 'gpu', 'kernels'],
   quantize: ['model', 'kernels', 'gpu'],
-  calibrate: ['quantize', 'model', 'kernels', 'reference', 'gpu', 'io'],
+  calibrate: ['quantize', 'model', 'kernels', 'reference', 'evaluate', 'gpu', 'io'],
   simulate: ['quantize', 'model', 'kernels', 'gpu', 'io', 'calibrate/recipe.ts'],
   format: ['kernels', 'io'],
   export: ['format', 'quantize', 'model', 'kernels', 'io', 'calibrate/recipe.ts'],
@@ -53,7 +53,9 @@ const TABLE = { ...ROOMS, ...Object.fromEntries(ENTRIES.map((entry) => [entry, [
 /** Jobs of the library, and what they need for some options alone: loaded when they are used. */
 const JOBS = [
   'calibrate/calibrate.ts',
+  'calibrate/layerCurve.ts',
   'export/exportModel.ts',
+  'export/onnx/exportOnnx.ts',
   'format/readModelFile.ts',
   'format/writeModelFile.ts',
   'infer/referenceEngine.ts',
@@ -101,7 +103,13 @@ describe('the source', () => {
     const all = filesReachedFrom(graph, ['browser.ts']);
     expect([...JOBS, ...OPTIONAL].filter((file) => !all.has(file))).toEqual([]);
     expect(among('browser.ts', [...JOBS, ...OPTIONAL])).toEqual([]);
-    for (const job of ['calibrate/calibrate.ts', 'simulate/simulate.ts', 'export/exportModel.ts']) {
+    for (const job of [
+      'calibrate/calibrate.ts',
+      'calibrate/layerCurve.ts',
+      'simulate/simulate.ts',
+      'export/exportModel.ts',
+      'export/onnx/exportOnnx.ts',
+    ]) {
       expect(among(job, [...JOBS, ...OPTIONAL])).toEqual([]);
     }
     const others = JOBS.filter((job) => job !== 'format/readModelFile.ts');

@@ -43,6 +43,8 @@ export interface CurveInput {
   readonly operand: 'a' | 'b';
   /** Width of the operand that varies. */
   readonly bits: number;
+  /** Whether values after softmax and GELU have twin ranges, default true; else uniform codes. */
+  readonly twin?: boolean;
   /** How many factors `1.2 i / candidates` of that scale are tried; twin ranges after softmax have one candidate a shift. */
   readonly candidates: number;
   /** Of the Fisher draws that the metric `hessian` propagates. */
@@ -58,6 +60,8 @@ export interface CurvePoint {
 }
 
 export interface ScoreCurve {
+  /** f32 scales of the operand at factor 1, one a group; none where candidates are shifts. */
+  readonly scales: readonly number[];
   readonly points: readonly CurvePoint[];
   /** A value a point: the mean over elements, or rows for `cosine` and `pearson`; lower is better. */
   readonly scores: Readonly<Record<Metric, readonly number[]>>;
@@ -72,6 +76,13 @@ const LARGEST_FACTOR = 1.2;
 /** Names of the layers that a curve can be asked for. */
 export function curveLayers({ network }: Model): string[] {
   return searchedLayers(network).map(({ name }) => name);
+}
+
+/** The operands of a layer that a curve can be asked for: pixels are exact. None of a layer that the model lacks. */
+export function curveOperands({ network }: Model, layer: string): readonly ('a' | 'b')[] {
+  const found = searchedLayers(network).find(({ name }) => name === layer);
+  if (!found) return [];
+  return found.operand === 'pixels' ? ['b'] : ['a', 'b'];
 }
 
 /**
@@ -110,7 +121,7 @@ export async function scoreCurve(
     gradients = await visitUnit(walk, units[index] as Unit, own, gradients, nothing, () => Promise.resolve());
     meter.advance('backward', 1);
   }
-  let curve: Pick<ScoreCurve, 'points' | 'scores' | 'logits'> | undefined;
+  let curve: Omit<ScoreCurve, 'floatLogits'> | undefined;
   const unit = units[at] as Unit;
   await visitUnit(walk, unit, inputs[at] as Float32Array[], gradients, nothing, async (captures) => {
     const scope = pool.scope();
@@ -124,13 +135,13 @@ export async function scoreCurve(
         found.push(await logitsWith(walk, units.slice(at), inputs[at] as Float32Array[], prepared.problem, point));
         meter.advance('candidates', ((units.length - at) * input.candidates) / prepared.points.length);
       }
-      curve = { points: prepared.points, scores, logits: found };
+      curve = { points: prepared.points, scales: prepared.scales, scores, logits: found };
     } finally {
       scope.release();
     }
   });
   gpu.check();
-  return { ...(curve as Pick<ScoreCurve, 'points' | 'scores' | 'logits'>), floatLogits: concatenate(logits) };
+  return { ...(curve as Omit<ScoreCurve, 'floatLogits'>), floatLogits: concatenate(logits) };
 }
 
 function isLayer(operation: Unit['operations'][number], name: string): boolean {
@@ -141,6 +152,7 @@ interface Prepared {
   readonly problem: LayerProblem;
   readonly ranges: LayerRanges;
   readonly points: readonly CurvePoint[];
+  readonly scales: readonly number[];
 }
 
 async function prepare(
@@ -148,10 +160,11 @@ async function prepare(
   operation: SearchedOperation,
   unit: Unit,
   chunks: readonly CapturedChunk[],
-  { operand, bits, candidates, seed }: CurveInput,
+  { operand, bits, twin = true, candidates, seed }: CurveInput,
   scope: BufferScope,
 ): Promise<Prepared> {
-  const options = calibrationOptions('default', { seed, softmax: 'twin', gelu: 'twin' });
+  const shaped = twin ? 'twin' : 'uniform';
+  const options = calibrationOptions('default', { seed, softmax: shaped, gelu: shaped });
   const geometry = productGeometry(operation, unit);
   const planned = layerPlan(operation, options);
   const plan: LayerPlan = {
@@ -171,6 +184,7 @@ async function prepare(
   const factors = Array.from({ length: candidates }, (_, i) => (LARGEST_FACTOR * (i + 1)) / candidates);
   const all = (groups: number, factor: number) => new Float64Array(groups).fill(factor);
   let points: CurvePoint[];
+  const scales = scalesOf(operand === 'a' ? left.initial : right.initial);
   if (operand === 'b') {
     points = factors.map((factor) => ({ factor, a: left.initial, b: right.quantizer(all(right.groups, factor)) }));
   } else if (left.by === 'factors') {
@@ -179,7 +193,12 @@ async function prepare(
     const shifts = softmaxShifts(plan, geometry.depth, { ...options, search: 'exhaustive' }, 0, 0);
     points = shifts.map((shift) => ({ factor: null, a: twinSoftmax(bits, shift, options), b: right.initial }));
   }
-  return { ...prepared, points };
+  return { ...prepared, points, scales };
+}
+
+function scalesOf(quantizer: ActivationQuantizer): readonly number[] {
+  if (quantizer.type === 'uniform') return quantizer.scales;
+  return quantizer.type === 'twin-gelu' ? [quantizer.scaleR2] : [];
 }
 
 async function everyScore(

@@ -1,4 +1,4 @@
-import type { CurveMeasure, LayerCurve } from '../node.ts';
+import type { CurveMeasure, LayerCurve } from '../index.ts';
 import type { Command } from './command.ts';
 import { EXIT, UsageError } from './errors.ts';
 import { choice, integer, onOff, optionalPath, requiredPath, show } from './flags.ts';
@@ -11,6 +11,7 @@ const flags = {
   images: requiredPath('<dir>', 'folder of images (.jpg .jpeg .png .webp)'),
   labels: optionalPath('<file>', 'CSV with the columns file,label (default <images>/labels.csv where it exists)'),
   operand: choice('which operand varies: a, the activation, or b, the weight or right activation', 'a', ['a', 'b']),
+  uniform: onOff('uniform codes after softmax and GELU, in the place of twin ranges'),
   bits: integer('bits of that operand; the other one has 8', 6, 2, 8),
   candidates: integer('candidate scales, up to 1.2 times the one that holds the largest value', 40, 1, 1000),
   count: integer('images to run; a seeded sample when the folder has more', 8, 1, 65_536),
@@ -38,7 +39,7 @@ export const curve: Command<typeof flags> = {
     const folder = await node.listImageFolder(values.images);
     node.requireImages(folder, values.count);
     const { model } = await loadModel(positionals[0] as string, context);
-    const { layer, operand, bits, candidates, seed } = values;
+    const { layer, operand, uniform, bits, candidates, seed } = values;
     const layers = node.curveLayers(model);
     if (!layers.includes(layer)) {
       const meant = nearest(layer, layers);
@@ -46,7 +47,9 @@ export const curve: Command<typeof flags> = {
         `--layer: the model has no layer ${show(layer)}; ${meant ? `did you mean ${meant}?` : 'inspect lists its layers'}`,
       );
     }
-    node.checkCurve(model, { layer, operand });
+    if (!node.curveOperands(model, layer).includes(operand)) {
+      throw new UsageError(`${layer}: its operand a is pixels, which are exact; give --operand b`);
+    }
     const labels = await node.loadLabels(folder, values.labels, model.network.numClasses);
     const selection = await node.selectImages(folder, model.config.preprocessing, {
       count: values.count,
@@ -61,10 +64,19 @@ export const curve: Command<typeof flags> = {
         model,
         selection.images,
         labels && selection.images.map(({ file }) => labels.get(file) as number),
-        { layer, operand, bits, candidates, seed },
+        { layer, operand, twin: !uniform, bits, candidates, seed },
         { onProgress: (step) => progress.report({ ...step, stage: `curve: ${step.stage}` }), signal },
       );
-      const head = { format: 'twinshift-curve', version: 1, model: positionals[0], layer, operand, bits, seed };
+      const head = {
+        format: 'twinshift-curve',
+        version: 1,
+        model: positionals[0],
+        layer,
+        operand,
+        uniform,
+        bits,
+        seed,
+      };
       const seconds = (performance.now() - started) / 1000;
       progress.clear();
       print(

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { LayerCurve } from '../../src/node/layerCurve.ts';
+import type { LayerCurve } from '../../src/calibrate/layerCurve.ts';
 import { twinshift } from '../support/command.ts';
 import { writeImages, writeModel } from '../support/tinyModel.ts';
 
@@ -45,6 +45,7 @@ test('the curves of a layer of the sample: a value a candidate, the lowest named
   );
   const [first, , , last] = got.candidates.map(({ scale }) => scale as number) as [number, number, number, number];
   expect(last / first).toBeCloseTo(4, 5);
+  expect(got.scales).toEqual([expect.closeTo(last / 1.2, 6)]);
   expect(Object.keys(got.curves)).toEqual([...MEASURES]);
   for (const name of MEASURES) {
     const values = got.curves[name];
@@ -78,6 +79,24 @@ test('the text marks one minimum a column; labels and the right operand', async 
   ]);
   expect(rows.map((row) => row.split(' ')[0])).toEqual(['0.600', '1.200']);
   expect(rows.join('').match(/\*/g)).toHaveLength(9);
+});
+
+test('after softmax candidates are shifts, and scales with --uniform', async () => {
+  const model = writeModel(join(folder, 'shaped'));
+  const images = await writeImages(join(folder, 'photo'), 1);
+  const words = ['curve', model, '--images', images, '--count', '1', '--candidates', '2', '--json'];
+  const run = async (...more: string[]) => {
+    const { code, stdout, stderr } = await twinshift([...words, '--layer', 'blocks.0.attn.pv', ...more]);
+    expect(code, stderr).toBe(0);
+    return JSON.parse(stdout) as LayerCurve & { uniform: boolean };
+  };
+  const twin = await run();
+  expect(twin).toMatchObject({ quantizer: 'twin-softmax', uniform: false, scales: [] });
+  expect(twin.candidates.map(({ factor, shift }) => [factor, shift])).toEqual(twin.candidates.map((_, i) => [null, i]));
+  const uniform = await run('--uniform');
+  expect(uniform).toMatchObject({ quantizer: 'uniform', uniform: true });
+  expect(uniform.candidates.map(({ factor }) => factor)).toEqual([0.6, 1.2]);
+  expect(uniform.scales.length).toBeGreaterThan(0);
 });
 
 test.each([

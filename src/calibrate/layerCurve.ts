@@ -1,11 +1,10 @@
-import { METRICS, type Metric } from '../calibrate/options.ts';
-import type { CalibrationImage } from '../calibrate/imageChunks.ts';
-import type { Control } from '../calibrate/progress.ts';
-import { curveLayers, scoreCurve, type CurveInput } from '../calibrate/scoreCurve.ts';
 import { klDivergence, logSumExp } from '../evaluate/divergence.ts';
 import type { Gpu } from '../gpu/device.ts';
 import type { Model } from '../model/load.ts';
-import { InputError } from './errors.ts';
+import type { CalibrationImage } from './imageChunks.ts';
+import { METRICS, type Metric } from './options.ts';
+import type { Control } from './progress.ts';
+import { scoreCurve, type CurveInput } from './scoreCurve.ts';
 
 /** Metrics of the search, and what candidates truly do to the logits. */
 export const CURVE_MEASURES = [...METRICS, 'klDivergence', 'crossEntropy'] as const;
@@ -26,6 +25,8 @@ export interface LayerCurve {
   readonly images: number;
   /** What the cross-entropy is against: labels, or the first class of the float model. */
   readonly crossEntropyAgainst: 'labels' | 'float top-1';
+  /** f32 scales of the operand at factor 1, one a group: they hold its largest values. None where the candidates are shifts. */
+  readonly scales: readonly number[];
   readonly candidates: readonly CurveCandidate[];
   /** A value a candidate. */
   readonly curves: Readonly<Record<CurveMeasure, readonly number[]>>;
@@ -34,26 +35,11 @@ export interface LayerCurve {
 }
 
 /**
- * Refuses an operand that has no curve, before any device is opened.
- *
- * @throws InputError for a layer that the model lacks, and for pixels, which are exact
- */
-export function checkCurve(model: Model, { layer, operand }: Pick<CurveInput, 'layer' | 'operand'>): void {
-  if (!curveLayers(model).includes(layer)) throw new InputError(`the model has no layer ${layer}`);
-  const pixels = model.network.units.some(({ operations }) =>
-    operations.some((each) => each.kind === 'linear' && each.operand === 'pixels' && each.name === layer),
-  );
-  if (pixels && operand === 'a') {
-    throw new InputError(`${layer}: its operand a is pixels, which are exact; give --operand b`);
-  }
-}
-
-/**
  * Every metric over the candidates of one operand of a layer, beside the mean KL divergence and cross-entropy of the logits that each
  * candidate leads to (PTQ4ViT, figure 5).
  *
  * @param labels class of every image; null: the first class of the float model stands for it
- * @throws InputError for a layer that the model lacks, and for pixels, which are exact
+ * @throws CalibrationError for a layer that the model lacks, for pixels, which are exact, and for a gradient that is zero everywhere
  */
 export async function layerCurve(
   gpu: Gpu,
@@ -63,8 +49,7 @@ export async function layerCurve(
   input: CurveInput,
   control: Control = {},
 ): Promise<LayerCurve> {
-  checkCurve(model, input);
-  const { points, scores, logits, floatLogits } = await scoreCurve(gpu, model, images, input, control);
+  const { points, scales, scores, logits, floatLogits } = await scoreCurve(gpu, model, images, input, control);
   const classes = model.network.numClasses;
   const rowsOf = (all: Float32Array) => images.map((_, image) => all.subarray(image * classes, (image + 1) * classes));
   const float = rowsOf(floatLogits);
@@ -84,6 +69,7 @@ export async function layerCurve(
     quantizer: first?.type ?? 'uniform',
     images: images.length,
     crossEntropyAgainst: labels ? 'labels' : 'float top-1',
+    scales,
     candidates: points.map((point) => ({ factor: point.factor, ...scaleOf(point[input.operand]) })),
     curves,
     minima: Object.fromEntries(CURVE_MEASURES.map((name) => [name, lowest(curves[name])])) as Record<
