@@ -9,7 +9,7 @@ import { connectSettings } from './settingsForm.ts';
 import { smaller } from './settings.ts';
 import { after, begun, INITIAL, withRecording, type State } from './state.ts';
 import { connectClassify } from './views/classify.ts';
-import { connectKernels, drawLayers } from './views/layers.ts';
+import { connectCharts, connectKernels, drawLayers } from './views/layers.ts';
 import { drawResult } from './views/result.ts';
 import { drawStart } from './views/start.ts';
 
@@ -149,6 +149,7 @@ function connect(): void {
     if (name !== undefined) client.send({ kind: 'download', name: name as DownloadName });
   });
   connectKernels();
+  connectCharts();
   draw();
   client.send({ kind: 'hello' });
 }

@@ -86,9 +86,9 @@ export function connectClassify(client: Client, fail: (message: string) => void)
           element(
             'li',
             {},
-            `${classText(found)} `,
+            element('span', {}, classText(found)),
             element('meter', { min: 0, max: 1, value: found.probability, 'aria-label': classText(found) }),
-            ` ${percent(found.probability)}`,
+            element('span', {}, percent(found.probability)),
           ),
         ),
       );

@@ -1,13 +1,12 @@
 /** The map of layers, and one of them at a time. */
+import { DAMAGE_DB } from '../../src/report/damageScale.ts';
+import { operandNames } from '../../src/report/operandNames.ts';
 import { byId, element, show, terms } from '../dom.ts';
 import { quantizerText } from '../quantizerText.ts';
 import type { LayerResult } from '../record.ts';
 import { kernelsOf, kernelText } from '../shaders.ts';
 import type { State } from '../state.ts';
-import { decibels, durationText, percent } from '../text.ts';
-
-/** Signal over noise, in decibels, at which the bar of a layer is empty and full. */
-const BAR_DB = { low: 5, high: 45 };
+import { capitalized, decibels, durationText, percent } from '../text.ts';
 
 let drawnNames: readonly string[] = [];
 let drawnLayer: LayerResult | undefined;
@@ -28,18 +27,21 @@ export function drawLayers(state: State, onSelect: (name: string) => void): void
 /** A row a unit, a button a layer. */
 function drawMap(names: readonly string[], onSelect: (name: string) => void): void {
   const rows = new Map<string, HTMLElement>();
+  byId('map-best').textContent = `${DAMAGE_DB.best} dB and more`;
+  byId('map-worst').textContent = `${DAMAGE_DB.worst} dB and less`;
   for (const name of names) {
-    const [, unit = name, short = name] = /^((?:layers\.\d+\.)?blocks\.\d+)\.(.*)$/.exec(name) ?? [];
+    const [, unit = name, short = name] = /^((?:layers\.\d+\.)?(?:blocks\.\d+|downsample))\.(.*)$/.exec(name) ?? [];
     let row = rows.get(unit);
     if (!row) {
       row = element('div', { class: 'cells', role: 'group', 'aria-label': unit });
       rows.set(unit, row);
       byId('map').append(element('div', { class: 'unit' }, element('span', {}, unit === short ? '' : unit), row));
     }
+    const [, part = '', product = short] = /^(\w+\.)?(.*)$/.exec(short) ?? [];
     const button = element(
       'button',
-      { type: 'button', class: 'cell', 'data-layer': name },
-      element('b', {}, short),
+      { type: 'button', class: 'cell', 'data-layer': name, title: name },
+      element('b', {}, element('i', {}, part), product),
       element('span', {}, '…'),
     );
     button.addEventListener('click', () => onSelect(name));
@@ -61,9 +63,9 @@ function drawCell(button: HTMLButtonElement, result: LayerResult | undefined, se
     return;
   }
   const { sqnrDb } = result.report;
-  text.textContent = decibels(sqnrDb);
-  const share = Math.min(1, Math.max(0, (sqnrDb - BAR_DB.low) / (BAR_DB.high - BAR_DB.low)));
-  button.style.setProperty('--share', String(share));
+  text.replaceChildren(sqnrDb.toFixed(1), element('i', {}, '\u00a0dB'));
+  const share = (DAMAGE_DB.best - sqnrDb) / (DAMAGE_DB.best - DAMAGE_DB.worst);
+  button.style.setProperty('--share', String(Math.min(1, Math.max(0, share))));
 }
 
 function drawLayer(result: LayerResult | undefined): void {
@@ -73,15 +75,26 @@ function drawLayer(result: LayerResult | undefined): void {
   if (!result) return;
   const { report, layer } = result;
   byId('layer-title').textContent = report.name;
-  const share = ({ clipped, saturated }: LayerResult['report']['a']) =>
-    `${percent(clipped, 2)} of the values clipped, ${percent(saturated, 2)} at the outermost codes`;
+  const operand = (
+    name: string,
+    quantizer: Parameters<typeof quantizerText>[0],
+    values: LayerResult['report']['a'],
+  ) => {
+    const { kind, steps } = quantizerText(quantizer);
+    const lost = `${percent(values.clipped, 2)} clipped, ${percent(values.saturated, 2)} at the outermost codes`;
+    return [capitalized(name), kind, steps === '' ? lost : `${steps}; ${lost}`] as const;
+  };
+  const [first, second] = operandNames(report);
   byId('layer-figures').replaceChildren(
     ...terms([
-      ['Signal over noise', decibels(report.sqnrDb), `of the output, ${report.rows} rows`],
-      ['Cosine similarity', report.cosine.toFixed(6), 'of the output'],
-      [layer.kind === 'linear' ? 'Activations' : 'First operand', quantizerText(layer.a), share(report.a)],
-      [layer.kind === 'linear' ? 'Weights' : 'Second operand', quantizerText(layer.b), share(report.b)],
-      ['Search', durationText(report.milliseconds)],
+      ['Signal over noise', decibels(report.sqnrDb), `of the output, over ${report.rows} rows`],
+      [
+        'Cosine similarity',
+        report.cosine.toFixed(6),
+        `of the output; searched in ${durationText(report.milliseconds)}`,
+      ],
+      operand(first, layer.a, report.a),
+      operand(second, layer.b, report.b),
     ]),
   );
   void drawCharts(result);
@@ -96,13 +109,24 @@ const CHART_WIDTH = { least: 280, most: 560 };
 
 async function drawCharts(result: LayerResult): Promise<void> {
   const target = byId('layer-charts');
-  target.replaceChildren();
   const { layerCharts } = await import('./charts.ts');
   if (result !== drawnLayer) return; // another was chosen meanwhile
   const columns = target.clientWidth > 900 ? 2 : 1;
   const room = target.clientWidth / columns - (columns - 1) * 24;
   const width = Math.floor(Math.max(CHART_WIDTH.least, Math.min(CHART_WIDTH.most, room)));
   target.replaceChildren(...layerCharts(result, width));
+}
+
+/** Draws the charts again where the page has become wider or narrower, as on a phone that is turned. */
+export function connectCharts(): void {
+  let drawnWidth = 0;
+  new ResizeObserver(([entry]) => {
+    const width = Math.round(entry?.contentRect.width ?? 0);
+    if (width === 0 || width === drawnWidth) return;
+    const isFirst = drawnWidth === 0;
+    drawnWidth = width;
+    if (drawnLayer && !isFirst) void drawCharts(drawnLayer);
+  }).observe(byId('layer-charts'));
 }
 
 /** Lets the kernels of the layer be read. */

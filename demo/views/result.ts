@@ -1,13 +1,15 @@
-/** What came out: figures, pictures with both predictions, attention. */
+/** What came out: figures, and pictures with both predictions. */
 import type { RankedClass } from '../../src/index.ts';
 import { byId, element, show, terms } from '../dom.ts';
-import type { AttentionMap } from '../protocol.ts';
 import { adapterName, type ImageResult, type RunRecord } from '../record.ts';
 import type { State } from '../state.ts';
 import { bytesText, decibels, durationText, percent, significant } from '../text.ts';
+import { drawAttention } from './attention.ts';
+import { addRun } from './runs.ts';
 
-/** Pictures that are drawn, at most. */
-const MOST_PICTURES = 64;
+/** Pictures that are drawn at first, and at most. */
+const FIRST_PICTURES = 12;
+const MOST_PICTURES = 256;
 
 let drawnRecord: RunRecord | null = null;
 let drawnDifferent = false;
@@ -23,6 +25,7 @@ export function drawResult(state: State, onAttention: (image: number) => void): 
     byId('recorded').textContent = recorded
       ? `A recorded run: ${record.settings.calibrationImages} pictures on ${adapterName(record.adapter)}, by ${record.writtenBy}.`
       : '';
+    if (record !== drawnRecord && !recorded) addRun(record);
     drawPictures(state, record, onlyDifferent, onAttention);
   }
   drawnRecord = record;
@@ -66,6 +69,7 @@ function figures(record: RunRecord): (readonly [string, string, string?])[] {
   ];
 }
 
+/** Those on which both differ come first; the rest is drawn when it is asked for. */
 function drawPictures(
   state: State,
   record: RunRecord,
@@ -73,19 +77,29 @@ function drawPictures(
   onAttention: (image: number) => void,
 ): void {
   const all = record.images.map((image, index) => ({ image, index }));
-  const shown = onlyDifferent ? all.filter(({ image }) => differs(image)) : all;
-  const drawn = shown.slice(0, MOST_PICTURES);
+  const different = all.filter(({ image }) => differs(image));
+  const shown = onlyDifferent ? different : [...different, ...all.filter(({ image }) => !differs(image))];
   const canAttend = !state.recorded;
-  byId('pictures').replaceChildren(
-    ...drawn.map(({ image, index }) =>
-      pictureItem(image, state.pictures[index] ?? '', canAttend && (() => onAttention(index))),
-    ),
-  );
-  const different = all.filter(({ image }) => differs(image)).length;
-  const left = shown.length - drawn.length;
+  const items = (from: number, to: number) =>
+    shown
+      .slice(from, to)
+      .map(({ image, index }) =>
+        pictureItem(image, state.pictures[index] ?? '', canAttend && (() => onAttention(index))),
+      );
+  byId('pictures').replaceChildren(...items(0, FIRST_PICTURES));
+  const count = different.length;
   byId('pictures-more').textContent =
-    `${different === 0 ? 'Float and integers agree on every picture.' : `They differ on ${different} of ${all.length} pictures.`}` +
-    (left > 0 ? ` ${left} more are not drawn.` : '');
+    count === 0 ? 'Float and integers agree on every picture.' : `They differ on ${count} of ${all.length} pictures.`;
+  const most = Math.min(shown.length, MOST_PICTURES);
+  const button = byId<HTMLButtonElement>('pictures-all');
+  show(button, most > FIRST_PICTURES);
+  button.textContent = `Show ${most === all.length ? 'all ' : ''}${most} pictures`;
+  button.onclick = () => {
+    const rest = items(FIRST_PICTURES, most);
+    byId('pictures').append(...rest);
+    show(button, false);
+    rest[0]?.querySelector('button')?.focus();
+  };
 }
 
 function differs({ float, integer }: ImageResult): boolean {
@@ -96,17 +110,22 @@ function pictureItem(image: ImageResult, address: string, onAttention: false | (
   const line = (name: string, found: RankedClass) =>
     element(
       'p',
-      {},
+      { class: 'prediction' },
       element('span', { class: 'network' }, name),
-      ` ${classText(found)} ${percent(found.probability, 0)}`,
+      element('span', {}, classText(found)),
+      element('span', {}, percent(found.probability, 0)),
     );
   const item = element(
     'li',
     { class: differs(image) ? 'different' : false },
     element('img', { src: address, alt: image.file, loading: 'lazy' }),
     line('float', image.float),
-    line('integers', image.integer),
-    element('p', { class: 'difference' }, `${differs(image) ? '≠ ' : ''}logits ± ${significant(image.difference, 2)}`),
+    line('int', image.integer),
+    element(
+      'p',
+      { class: 'difference' },
+      `${differs(image) ? '≠ ' : ''}logits within ${significant(image.difference, 2)}`,
+    ),
   );
   if (onAttention) {
     const button = element(
@@ -122,57 +141,4 @@ function pictureItem(image: ImageResult, address: string, onAttention: false | (
 
 export function classText({ label, index }: RankedClass): string {
   return label ?? `class ${index}`;
-}
-
-let drawnAttention: State['attention'] = null;
-
-function drawAttention({ attention, record, pictures }: State): void {
-  show(byId('attention'), attention !== null);
-  if (attention === drawnAttention || !attention || !record) return;
-  drawnAttention = attention;
-  const name = record.images[attention.image]?.file ?? '';
-  byId('attention-title').textContent = `Attention on ${name}`;
-  const target = byId('attention-maps');
-  if (!attention.maps) return target.replaceChildren(element('p', { role: 'status' }, 'Computing …'));
-  if (attention.maps.length === 0) {
-    return target.replaceChildren(
-      element('p', {}, 'This network has no square map of a first token (it attends in windows).'),
-    );
-  }
-  target.replaceChildren(
-    element('img', { src: pictures[attention.image] ?? '', alt: name }),
-    ...attention.maps.map(attentionRow),
-  );
-  byId('attention-title').focus();
-}
-
-function attentionRow({ block, side, float, integer }: AttentionMap): HTMLElement {
-  const difference = float.map((value, i) => Math.abs(value - (integer[i] as number)));
-  const top = Math.max(...float, ...integer);
-  const worst = Math.max(...difference);
-  return element(
-    'figure',
-    {},
-    element('figcaption', {}, `${block}: largest difference ${significant(worst, 2)} of ${significant(top, 2)}`),
-    element(
-      'div',
-      { class: 'maps' },
-      heat(`${block}, float`, float, side, top),
-      heat(`${block}, integers`, integer, side, top),
-      heat(`${block}, difference`, difference, side, worst),
-    ),
-  );
-}
-
-function heat(name: string, values: Float32Array, side: number, top: number): HTMLCanvasElement {
-  const canvas = element('canvas', { width: side, height: side, role: 'img', 'aria-label': name });
-  const context = canvas.getContext('2d');
-  if (!context) return canvas;
-  const pixels = context.createImageData(side, side);
-  values.forEach((value, i) => {
-    const share = top === 0 ? 0 : value / top;
-    pixels.data.set([255 * Math.min(1, 1.6 * share), 255 * share ** 1.4, 60 + 120 * share * (1 - share), 255], 4 * i);
-  });
-  context.putImageData(pixels, 0, 0);
-  return canvas;
 }

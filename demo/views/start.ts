@@ -21,12 +21,14 @@ const HINTS: Readonly<Record<Failure['kind'], string>> = {
 
 export function drawStart(state: State, actions: StartActions): void {
   const { running, share, stage, remainingMs, gpu, failure, notes } = state;
-  byId('adapter').textContent = state.adapterText;
+  byId('adapter').textContent = gpu === 'none' ? 'No GPU to compute with; a recorded run is shown.' : state.adapterText;
   show(byId('no-webgpu'), gpu === 'none');
+  for (const id of ['quantize', 'classify']) show(byId(id), gpu !== 'none');
   byId('no-webgpu-reason').textContent = gpu === 'none' ? state.adapterText : '';
   byId('start-what').textContent = whatText(state);
   const start = byId<HTMLButtonElement>('start');
-  start.textContent = state.model.kind === 'sample' && !state.photos ? 'Quantize the sample model' : 'Quantize';
+  const isSample = state.model.kind === 'sample' && !state.photos;
+  start.textContent = running ? 'Quantizing …' : isSample ? 'Quantize the sample model' : 'Quantize';
   start.disabled = running || gpu !== 'ready';
   show(byId('cancel'), running);
   show(byId('progress'), running);
@@ -53,8 +55,8 @@ function whatText({ model, photos, settings }: State): string {
         ? `The model ${model.name} of the hub`
         : `The model of ${model.files.map(({ name }) => name).join(', ')}`;
   const count = Math.min(settings.calibrationImages, photos?.length ?? 32);
-  const pictures = photos ? `your ${photos.length} photos` : 'unlabelled pictures that come with it';
-  return `${network} is quantized on ${count} of ${pictures}, and compared with float afterwards.`;
+  const pictures = photos ? `of your ${photos.length} photos` : 'unlabelled pictures that come with it';
+  return `${network} is quantized on ${count} ${pictures}, and compared with float afterwards.`;
 }
 
 let drawn: Failure | null = null;
@@ -75,7 +77,7 @@ function drawFailure({ settings }: State, failure: Failure | null, actions: Star
     const counts = `${less.calibrationImages} images to calibrate with, ${less.evaluationImages} to compare on`;
     buttons.append(button(`Try again with ${counts}`, actions.retrySmaller));
   }
-  box.replaceChildren(...parts, buttons);
+  box.replaceChildren(...parts, ...(buttons.childElementCount > 0 ? [buttons] : []));
 }
 
 function button(text: string, action: () => void): HTMLButtonElement {

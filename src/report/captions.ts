@@ -22,20 +22,22 @@ export const CAPTIONS = {
     section: 'section 3.2',
   },
   plain: {
-    title: 'Values of the operand and the points that codes stand for',
+    title: 'Values and the points that codes stand for',
     lookFor:
-      'The points should end where the values thin out: values beyond them are clipped, and points beyond the values are wasted.',
+      'The points should end where the values thin out: values beyond them are clipped, and points beyond the values (not drawn) are wasted.',
     section: 'section 3.1',
   },
   curves: {
     title: 'Score against candidate scale',
     lookFor:
-      'The chosen scale is at 1. A metric that is lowest elsewhere would have chosen another scale; look how steep the Hessian-guided one is around its minimum.',
+      'The chosen scale is at 1, a dot marks the least of every metric. A metric whose dot is elsewhere would choose another scale. ' +
+      'The curves are of some rows of one image, so that even the metric of the search may have its dot a step aside.',
     section: 'section 3.3, figure 5',
   },
   map: {
     title: 'Where the network is damaged',
-    lookFor: 'Darker cells lose more: signal over noise of the output of each product. Click a cell to see the layer.',
+    lookFor:
+      'Darker cells lose more: the signal over noise of the output of each product, in decibels. Click a cell to see the layer below.',
     section: 'section 3.3',
   },
   stages: {

@@ -15,6 +15,7 @@ export const CHART_STYLE = `
 }
 .chart, .chart svg { display: block; max-width: 100%; height: auto; background: none; color: var(--chart-ink); overflow: visible; }
 .chart, .chart figure { margin: 0; }
+.chart [class*='-swatches'] { font-size: 12px; }
 `;
 
 export const INK = 'var(--chart-ink)';

@@ -6,6 +6,16 @@ import { INK, labelled, shortNumber, type ChartSize } from './chart.ts';
 
 const UNIFORM = 'one uniform range';
 
+/** Pixels between two points below which their strokes would only be a pattern of their own: a bar is drawn instead. */
+const LEAST_GAP = 2.5;
+
+/** Points of one range. */
+interface PointRow {
+  readonly name: string;
+  readonly colour: string;
+  readonly points: readonly number[];
+}
+
 /**
  * The values of an operand in bins, and below them the points that codes stand for: of one uniform range of the same width, and of the
  * quantizer that was chosen, twin ranges apart.
@@ -21,18 +31,22 @@ export function histogramChart(
     return count > 0 ? [{ x1: low + i * size, x2: low + (i + 1) * size, count }] : [];
   });
   const margin = (high - low || 1) * 0.02;
-  const shown = (points: readonly number[], row: string, colour: string) =>
-    points.filter((x) => x >= low - margin && x <= high + margin).map((x) => ({ x, row, colour }));
+  const among = (points: readonly number[]) =>
+    points.filter((x) => x >= low - margin / 100 && x <= high + margin / 100);
   const { fine, coarse } = quantizationPoints(quantizer);
   const isTwin = coarse.length > 0;
   const isUniform = quantizer.type === 'uniform' || quantizer.type === 'pixels';
   const chosen = isTwin ? 'fine range' : isUniform ? 'the range chosen' : 'the levels chosen';
-  const ticks = [
-    ...shown(uniformPoints(quantizer.bits, low, high), UNIFORM, 'var(--chart-uniform)'),
-    ...shown(fine, chosen, 'var(--chart-fine)'),
-    ...shown(coarse, 'coarse range', 'var(--chart-coarse)'),
+  const rows: PointRow[] = [
+    { name: UNIFORM, colour: 'var(--chart-uniform)', points: among(uniformPoints(quantizer.bits, low, high)) },
+    { name: chosen, colour: 'var(--chart-fine)', points: among(fine) },
+    ...(isTwin ? [{ name: 'coarse range', colour: 'var(--chart-coarse)', points: among(coarse) }] : []),
   ];
-  const rows = [UNIFORM, chosen, ...(isTwin ? ['coarse range'] : [])];
+  const pixels = width / (high - low + 2 * margin);
+  const isDense = ({ points }: PointRow) => stepOf(points) * pixels < LEAST_GAP;
+  const ticks = rows
+    .filter((row) => !isDense(row))
+    .flatMap(({ name, colour, points }) => points.map((x) => ({ x, name, colour })));
   const x = { domain: [low - margin, high + margin], ticks: Math.max(3, Math.round(width / 110)) };
   const style = { fontSize: '12px', color: INK };
   const sizes = { width, marginLeft: 48, marginRight: 12, document, style };
@@ -59,12 +73,20 @@ export function histogramChart(
     marginTop: 4,
     marginBottom: 24,
     x: { ...x, label: null },
-    y: { domain: rows, axis: null, padding: 0.5, paddingOuter: 0.1, align: 1 },
+    y: { domain: rows.map(({ name }) => name), axis: null, padding: 0.5, paddingOuter: 0.1, align: 1 },
     marks: [
-      Plot.tickX(ticks, { x: 'x', y: 'row', stroke: 'colour', strokeWidth: 1, strokeOpacity: 0.85 }),
+      Plot.tickX(ticks, { x: 'x', y: 'name', stroke: 'colour', strokeWidth: 1, strokeOpacity: 0.85 }),
+      Plot.barX(rows.filter(isDense), {
+        x1: ({ points }: PointRow) => points[0],
+        x2: ({ points }: PointRow) => points.at(-1),
+        y: 'name',
+        fill: 'colour',
+        fillOpacity: 0.85,
+      }),
       Plot.text(rows, {
-        y: (row: string) => row,
-        text: (row: string) => row,
+        y: 'name',
+        text: ({ name, points }: PointRow) =>
+          points.length < 2 ? name : `${name}: ${points.length} points, ${shortNumber(stepOf(points))} apart`,
         frameAnchor: 'left',
         textAnchor: 'start',
         dy: -19,
@@ -76,6 +98,11 @@ export function histogramChart(
   figure.append(values, points);
   const label =
     `Histogram from ${shortNumber(low)} to ${shortNumber(high)}; ` +
-    rows.map((row) => `${ticks.filter((tick) => tick.row === row).length} points of ${row}`).join(', ');
+    rows.map(({ name, points }) => `${points.length} points of ${name}`).join(', ');
   return labelled(figure, label);
+}
+
+/** Mean distance of neighbours; points of levels are not evenly spread. */
+function stepOf(points: readonly number[]): number {
+  return points.length < 2 ? Infinity : ((points.at(-1) as number) - (points[0] as number)) / (points.length - 1);
 }

@@ -1,4 +1,5 @@
 import * as Plot from '@observablehq/plot';
+import { DAMAGE_DB } from '../damageScale.ts';
 import { INK, labelled, type ChartSize } from './chart.ts';
 
 export interface MapCell {
@@ -7,10 +8,6 @@ export interface MapCell {
   /** Null while it is not known. */
   readonly sqnrDb: number | null;
 }
-
-/** SQNR of the darkest and of the lightest cell. */
-const WORST_DB = 5;
-const BEST_DB = 45;
 
 /**
  * A cell for each layer, units down and layers of a unit across, the darker the larger its error.
@@ -45,7 +42,7 @@ export function layerMap(
     y: { domain: units, label: null, tickSize: 0 },
     color: {
       type: 'linear',
-      domain: [WORST_DB, BEST_DB],
+      domain: [DAMAGE_DB.worst, DAMAGE_DB.best],
       range: ['#7f1d1d', '#fde8d0'],
       interpolate: 'hcl',
       clamp: true,
@@ -67,7 +64,8 @@ export function layerMap(
           x: kindOf,
           y: 'unit',
           text: (cell: MapCell) => (cell.sqnrDb as number).toFixed(width < 560 ? 0 : 1),
-          fill: (cell: MapCell) => ((cell.sqnrDb as number) < (WORST_DB + BEST_DB) / 2 ? '#ffffff' : '#3b0d0d'),
+          fill: (cell: MapCell) =>
+            (cell.sqnrDb as number) < (DAMAGE_DB.worst + DAMAGE_DB.best) / 2 ? '#ffffff' : '#3b0d0d',
           pointerEvents: 'none',
         },
       ),
