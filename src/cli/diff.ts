@@ -67,11 +67,12 @@ function diffText({ sameWeights, options, layers }: DiffData): string {
     bits(a?.b, b?.b),
   ]);
   const header = ['layer', 'score', 'SQNR dB', 'scale a', 'scale b', 'shift', 'bits a', 'bits b'];
+  const legend = 'score and scales: second over first, a score below 1 is better; SQNR and shift: second less first';
   const right = header.map((_, i) => (i === 0 ? ('left' as const) : ('right' as const)));
   return `${[
     ...(sameWeights ? [] : ['the recipes are of different weights: scales and scores do not compare']),
     `${plural(options.length, 'option')} and ${changed.length} of ${plural(layers.length, 'layer')} differ`,
     ...table(options.map((option) => [`  ${option.name}`, option.first, option.second])),
-    ...(changed.length > 0 ? table([header, ...rows], right) : []),
+    ...(changed.length > 0 ? [...table([header, ...rows], right), legend] : []),
   ].join('\n')}\n`;
 }

@@ -37,13 +37,13 @@ export const CAPTIONS = {
   map: {
     title: 'Where the network is damaged',
     lookFor:
-      'Darker cells lose more: the signal over noise of the output of each product, in decibels. Click a cell to see the layer below.',
+      'The redder a cell, the more is lost: the signal over noise of the output of each product, in decibels. Click a cell to see the layer below.',
     section: 'section 3.3',
   },
   stages: {
     title: 'Time of each stage',
     lookFor:
-      'The search of the layers should dominate; a long capture or backward pass points to memory or too few images in a chunk.',
+      'The search of the layers, with the compensation of their weights, should dominate; a long capture or backward pass points to memory or too few images in a chunk.',
     section: 'section 3.4',
   },
   pareto: {

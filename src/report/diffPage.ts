@@ -2,7 +2,7 @@ import type { DiffData, LayerChange } from './compareRecipes.ts';
 import type { OperandView, RecipeView } from './data.ts';
 import { elementsOf } from './element.ts';
 import { sortableTable, type Column } from './sortableTable.ts';
-import { bytesText, quantizerText, scalesText } from './text.ts';
+import { bytesText, quantizerText, scalesText, secondsText } from './text.ts';
 
 /** Two recipes side by side. */
 export function diffPage(document: Document, { first, second, sameWeights, options, layers }: DiffData): HTMLElement {
@@ -16,12 +16,12 @@ export function diffPage(document: Document, { first, second, sameWeights, optio
     ['mean bits of weights', ({ meanWeightBits }) => bits(meanWeightBits)],
     ['mean bits of activations', ({ meanActivationBits }) => bits(meanActivationBits)],
     ['model file', ({ run }) => (run?.modelFileBytes == null ? '' : bytesText(run.modelFileBytes))],
-    ['time', ({ run }) => (run ? `${run.seconds.toFixed(1)} s` : '')],
+    ['time', ({ run }) => (run ? secondsText(run.seconds) : '')],
   ];
   const table = (caption: string, lines: readonly (readonly [string, string, string])[]) =>
     make(
       'div',
-      { class: 'scroll', role: 'region', tabindex: '0', 'aria-label': caption },
+      { class: 'scroll plain', role: 'region', tabindex: '0', 'aria-label': caption },
       make(
         'table',
         {},
@@ -101,5 +101,9 @@ function changesTable(document: Document, layers: readonly LayerChange[]): HTMLE
     pair('b', quantizerText, 'b'),
     pair('scales of b', scalesText, 'b'),
   ];
-  return sortableTable(document, 'Changes of layers; headings sort', columns, layers, { column: 1, ascending: false });
+  const caption =
+    'Changes of layers, the second recipe over the first: a score below 1 or a gain of SQNR is better. Headings sort.';
+  const told = columns.filter(({ cell }) => layers.some((change) => cell(change) !== ''));
+  const byScore = told.findIndex(({ title }) => title === 'score');
+  return sortableTable(document, caption, told, layers, { column: Math.max(0, byScore), ascending: false });
 }

@@ -3,6 +3,7 @@ import { histogramChart } from './charts/histogram.ts';
 import { scoreCurvesChart, type ExtraCurve } from './charts/scoreCurves.ts';
 import type { LayerView } from './data.ts';
 import { elementsOf } from './element.ts';
+import { operandNames } from './operandNames.ts';
 import { quantizerText, scalesText, shareText } from './text.ts';
 
 /** A picture with its title, what to look for and where the paper tells of it. */
@@ -31,9 +32,10 @@ export function layerDetail(
   extra: readonly ExtraCurve[] = [],
 ): HTMLElement {
   const make = elementsOf(document);
+  const [first, second] = report ? operandNames(report) : ['left operand', 'right operand'];
   const facts: [string, string][] = [
-    ['operand a', `${quantizerText(a)}${a.scales ? `, scale ${scalesText(a)}` : ''}`],
-    ['operand b', `${quantizerText(b)}${b.scales ? `, scale ${scalesText(b)}` : ''}`],
+    [`a: ${first}`, `${quantizerText(a)}${a.scales ? `, scale ${scalesText(a)}` : ''}`],
+    [`b: ${second}`, `${quantizerText(b)}${b.scales ? `, scale ${scalesText(b)}` : ''}`],
     ['score', score.toExponential(2)],
   ];
   if (report) {
@@ -41,23 +43,27 @@ export function layerDetail(
       `${shareText(clipped)} clipped, ${shareText(saturated)} at an end`;
     facts.push(
       ['output', `SQNR ${report.sqnrDb.toFixed(1)} dB, cosine ${report.cosine.toFixed(5)}, over ${report.rows} rows`],
-      ['values of a', lost(report.a)],
-      ['values of b', lost(report.b)],
+      [`values of a, the ${first}`, lost(report.a)],
+      [`values of b, the ${second}`, lost(report.b)],
     );
   }
   const size = { width, document };
   const pictures: HTMLElement[] = [];
   if (report) {
     const shaped = report.operand === 'post-softmax' || report.operand === 'post-gelu';
-    const what = report.kind === 'linear' ? 'weight' : 'second operand';
     pictures.push(
-      picture(document, CAPTIONS[shaped ? report.operand : 'plain'], 'a', histogramChart(report.a, a.quantizer, size)),
-      picture(document, CAPTIONS.plain, `b, the ${what}`, histogramChart(report.b, b.quantizer, size)),
+      picture(
+        document,
+        CAPTIONS[shaped ? report.operand : 'plain'],
+        first,
+        histogramChart(report.a, a.quantizer, size),
+      ),
+      picture(document, CAPTIONS.plain, second, histogramChart(report.b, b.quantizer, size)),
     );
     for (const curve of report.curves) {
       if (Object.keys(curve.metrics).length === 0) continue;
       const chart = scoreCurvesChart(curve, size, extra);
-      pictures.push(picture(document, CAPTIONS.curves, `operand ${curve.operand}`, chart));
+      pictures.push(picture(document, CAPTIONS.curves, curve.operand === 'a' ? first : second, chart));
     }
   }
   const list = make(

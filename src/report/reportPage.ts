@@ -8,7 +8,7 @@ import { layerDetail, picture } from './layerDetail.ts';
 import type { EvaluationData } from './readRun.ts';
 import { sortableTable, type Column } from './sortableTable.ts';
 import { curveSparkline, histogramSparkline } from './sparkline.ts';
-import { bytesText, percentText, quantizerText, scalesText, shareText } from './text.ts';
+import { bytesText, percentText, quantizerText, scalesText, secondsText, shareText } from './text.ts';
 
 /** What a report is of; plain JSON-able data. */
 export interface ReportData {
@@ -16,6 +16,8 @@ export interface ReportData {
   readonly recipe: RecipeView;
   readonly evaluation: EvaluationData | null;
 }
+
+const WITHOUT_ACCURACY = 'Accuracy is shown where the report is given what evaluate --json printed, by ';
 
 /** The report as elements for a page that is `width` CSS pixels wide. */
 export function reportPage(document: Document, { recipe, evaluation }: ReportData, width: number): HTMLElement {
@@ -50,6 +52,7 @@ export function reportPage(document: Document, { recipe, evaluation }: ReportDat
     make('p', {}, `${recipe.architecture}, quantized by Twinshift on ${recipe.images} images.`),
     make('h2', {}, 'Summary'),
     summary(document, recipe, evaluation),
+    ...(evaluation ? [] : [make('p', { class: 'soft' }, WITHOUT_ACCURACY, make('code', {}, '--evaluation'), '.')]),
     ...(run?.warnings.length
       ? [make('ul', { class: 'warnings' }, ...run.warnings.map((text) => make('li', {}, text)))]
       : []),
@@ -111,7 +114,7 @@ function summary(document: Document, { run, ...recipe }: RecipeView, evaluation:
       ]);
     }
     rows.push(
-      ['time', `${run.seconds.toFixed(run.seconds < 100 ? 1 : 0)} s, ${Math.round(run.candidates)} candidates`],
+      ['time', `${secondsText(run.seconds)}, ${Math.round(run.candidates)} candidates`],
       ['peak memory', `${bytesText(run.peakProcessBytes)} process, ${bytesText(run.peakDeviceBytes)} device`],
       ['adapter', run.adapter],
     );
@@ -167,6 +170,8 @@ function layerTable(
       cell: ({ report }) => report?.cosine.toFixed(4) ?? '',
       order: ({ report }) => report?.cosine ?? null,
     },
+  ];
+  const lost: Column<LayerView>[] = [
     share('a clipped', 'activations beyond the range of the codes', ({ a }) => a.clipped),
     share('a at end', 'activations at the lowest or highest code', ({ a }) => a.saturated),
     share('b clipped', 'weights or second operand beyond the range of the codes', ({ b }) => b.clipped),
@@ -174,6 +179,7 @@ function layerTable(
   ];
   const drawn: Column<LayerView>[] = [
     { title: 'values of a', cell: ({ report }) => (report ? histogramSparkline(document, report.a) : '') },
+    { title: 'values of b', cell: ({ report }) => (report ? histogramSparkline(document, report.b) : '') },
     {
       title: 'score curve',
       hint: 'of operand a, or of the weight where a is pixels',
@@ -182,7 +188,7 @@ function layerTable(
   ];
   const columns: Column<LayerView>[] = [
     { title: 'layer', cell: nameOf, order: ({ name }) => places.get(name) as number },
-    ...(reported ? measured : []),
+    ...(reported ? [...measured, ...drawn, ...lost] : []),
     {
       ...{ title: 'score', hint: 'of the recipe, in the unit of its metric', numeric: true },
       cell: ({ score }) => score.toExponential(2),
@@ -197,8 +203,10 @@ function layerTable(
     },
     { title: 'b', cell: ({ b }) => quantizerText(b), order: ({ b }) => b.quantizer.bits },
     { title: 'scale of b', cell: ({ b }) => scalesText(b), order: ({ b }) => b.scales?.middle ?? null },
-    ...(reported ? drawn : []),
   ];
   const start = reported ? { column: 1, ascending: true } : { column: 0, ascending: true };
-  return sortableTable(document, 'Quantized layers; headings sort, names show the layer', columns, layers, start);
+  const caption =
+    'Quantized layers: a is the activation or the left operand of a product, b the weight or the right one. ' +
+    'Headings sort, names show the layer.';
+  return sortableTable(document, caption, columns, layers, start);
 }

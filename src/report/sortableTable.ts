@@ -55,7 +55,13 @@ export function sortableTable<Row>(
   };
   body.append(...lines.map(({ line }) => line));
   sort(start);
-  const table = make('table', {}, make('caption', {}, caption), make('thead', {}, make('tr', {}, ...headings)), body);
+  const table = make(
+    'table',
+    {},
+    make('caption', {}, make('span', {}, caption)),
+    make('thead', {}, make('tr', {}, ...headings)),
+    body,
+  );
   return make('div', { class: 'scroll', role: 'region', tabindex: '0', 'aria-label': caption }, table);
 }
 

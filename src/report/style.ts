@@ -26,6 +26,10 @@ figcaption { color: var(--soft); font-size: 0.9rem; margin-top: 6px; max-width: 
 .scroll { overflow-x: auto; border: 1px solid var(--line); border-radius: 6px; background: var(--panel); margin: 12px 0; max-height: 80vh; }
 table { border-collapse: separate; border-spacing: 0; width: 100%; font-size: 0.87rem; }
 caption { text-align: left; padding: 6px 8px; color: var(--soft); }
+caption span { position: sticky; left: 8px; display: inline-block; max-width: min(75ch, calc(100vw - 56px)); }
+.plain :is(th, td) { white-space: normal; overflow-wrap: anywhere; }
+code { white-space: nowrap; }
+.soft { color: var(--soft); font-size: 0.9rem; }
 th, td { padding: 3px 8px; text-align: left; white-space: nowrap; font-weight: normal; border-top: 1px solid var(--line); }
 th[scope='row'] { position: sticky; left: 0; background: var(--panel); border-right: 1px solid var(--line); max-width: 45vw; overflow: hidden; text-overflow: ellipsis; }
 thead th { position: sticky; top: 0; background: var(--panel); color: var(--soft); z-index: 1; }

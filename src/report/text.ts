@@ -9,6 +9,13 @@ export function bytesText(bytes: number): string {
   return unit === 0 ? `${bytes} bytes` : `${(bytes / 1000 ** unit).toFixed(1)} ${units[unit]}`;
 }
 
+/** `12.3 s`, `7 min 27 s`. */
+export function secondsText(seconds: number): string {
+  if (seconds < 100) return `${seconds.toFixed(1)} s`;
+  const whole = Math.round(seconds);
+  return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+}
+
 export function percentText(share: number, digits = 1): string {
   return `${(100 * share).toFixed(digits)} %`;
 }

@@ -8,10 +8,10 @@ export interface ChartSize {
 /** Colours of charts in both themes; a page puts it into its style sheet. */
 export const CHART_STYLE = `
 :root { --chart-ink: #1c2530; --chart-faint: #8794a3; --chart-grid: #d5dce4; --chart-values: #7fa8d9; --chart-uniform: #c2410c;
-  --chart-fine: #0f766e; --chart-coarse: #7c3aed; --chart-mark: #b91c1c; }
+  --chart-fine: #0f766e; --chart-coarse: #7c3aed; --chart-mark: #b91c1c; --chart-cell: #eef2f6; --chart-damage: #ea8560; }
 @media (prefers-color-scheme: dark) {
   :root { --chart-ink: #e4e9f0; --chart-faint: #93a1b3; --chart-grid: #394452; --chart-values: #4f7db5; --chart-uniform: #fb923c;
-    --chart-fine: #2dd4bf; --chart-coarse: #c4b5fd; --chart-mark: #fca5a5; }
+    --chart-fine: #2dd4bf; --chart-coarse: #c4b5fd; --chart-mark: #fca5a5; --chart-cell: #1f2731; --chart-damage: #a8432a; }
 }
 .chart, .chart svg { display: block; max-width: 100%; height: auto; background: none; color: var(--chart-ink); overflow: visible; }
 .chart, .chart figure { margin: 0; }

@@ -10,7 +10,7 @@ export interface MapCell {
 }
 
 /**
- * A cell for each layer, units down and layers of a unit across, the darker the larger its error.
+ * A cell for each layer, units down and layers of a unit across, the redder the larger its error.
  *
  * @param onSelect told of the layer whose cell is clicked
  */
@@ -40,19 +40,11 @@ export function layerMap(
       tickFormat: (kind: string) => shortKind(kind, width < 560),
     },
     y: { domain: units, label: null, tickSize: 0 },
-    color: {
-      type: 'linear',
-      domain: [DAMAGE_DB.worst, DAMAGE_DB.best],
-      range: ['#7f1d1d', '#fde8d0'],
-      interpolate: 'hcl',
-      clamp: true,
-      unknown: 'none',
-    },
     marks: [
       Plot.cell(cells, {
         x: kindOf,
         y: 'unit',
-        fill: (cell: MapCell) => cell.sqnrDb ?? NaN,
+        fill: { value: colourOf, scale: null },
         stroke: 'var(--chart-grid)',
         inset: 1,
         title: (cell: MapCell) =>
@@ -64,8 +56,7 @@ export function layerMap(
           x: kindOf,
           y: 'unit',
           text: (cell: MapCell) => (cell.sqnrDb as number).toFixed(width < 560 ? 0 : 1),
-          fill: (cell: MapCell) =>
-            (cell.sqnrDb as number) < (DAMAGE_DB.worst + DAMAGE_DB.best) / 2 ? '#ffffff' : '#3b0d0d',
+          fill: INK,
           pointerEvents: 'none',
         },
       ),
@@ -83,6 +74,14 @@ export function layerMap(
     ? `the largest is in ${worst.name}, ${(worst.sqnrDb as number).toFixed(1)} dB`
     : 'none is known yet';
   return labelled(chart, `Map of the errors of ${cells.length} layers; ${label}`);
+}
+
+/** From the ground of cells to the colour of damage, in both themes. */
+function colourOf({ sqnrDb }: MapCell): string {
+  if (sqnrDb === null) return 'none';
+  const share = (DAMAGE_DB.best - sqnrDb) / (DAMAGE_DB.best - DAMAGE_DB.worst);
+  const percent = (100 * Math.min(1, Math.max(0, share))).toFixed(1);
+  return `color-mix(in oklab, var(--chart-damage) ${percent}%, var(--chart-cell))`;
 }
 
 /** Of a unit that is a single layer, `layer`. */
