@@ -1,6 +1,6 @@
 /** What the page and its worker say to each other. The page draws; the worker has the GPU and does everything that takes long. */
 import type { AdapterDescription, LayerRecipe, LayerReport, RankedClass } from '../src/index.ts';
-import type { RunRecord } from './record.ts';
+import type { RunRecord, SelfTestVerdict } from './record.ts';
 import type { Settings } from './settings.ts';
 
 /** Where a float model comes from. */
@@ -57,6 +57,8 @@ export type Reply =
   | { readonly kind: 'started'; readonly layers: readonly string[] }
   | { readonly kind: 'layer'; readonly report: LayerReport; readonly layer: LayerRecipe }
   | { readonly kind: 'result'; readonly record: RunRecord; readonly pictures: readonly Blob[] }
+  /** After the result of the first run on an adapter. */
+  | { readonly kind: 'self-test'; readonly verdict: SelfTestVerdict }
   | { readonly kind: 'cancelled' }
   | { readonly kind: 'failed'; readonly during: Request['kind']; readonly failure: Failure }
   | { readonly kind: 'file'; readonly file: string; readonly type: string; readonly content: Blob }

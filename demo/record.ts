@@ -45,7 +45,8 @@ export interface RunRecord {
   /** i32 of all images, one after another; absent from a recorded run. */
   readonly integerLogits?: readonly number[];
   readonly layers: readonly LayerResult[];
-  readonly selfTest: SelfTestVerdict;
+  /** Of the adapter, whose kernels are tested when its first result is there; null until that is over. */
+  readonly selfTest: SelfTestVerdict | null;
 }
 
 /** What an adapter is called. */

@@ -1,6 +1,6 @@
 /** What the page shows: one value, changed by what a person does and by what the worker says. */
 import type { AttentionMap, Failure, ModelSource, Reply } from './protocol.ts';
-import { adapterName, type LayerResult, type RunRecord } from './record.ts';
+import { adapterName, type LayerResult, type RunRecord, type SelfTestVerdict } from './record.ts';
 import { DEFAULT_SETTINGS, type Settings } from './settings.ts';
 
 export interface State {
@@ -21,6 +21,8 @@ export interface State {
   readonly layers: ReadonlyMap<string, LayerResult>;
   readonly selectedLayer: string | null;
   readonly record: RunRecord | null;
+  /** Of the adapter of the record; null while its kernels are tested. */
+  readonly selfTest: SelfTestVerdict | null;
   /** Pictures of the record, as addresses. */
   readonly pictures: readonly string[];
   /** The record was not made here. */
@@ -46,6 +48,7 @@ export const INITIAL: State = {
   layers: new Map(),
   selectedLayer: null,
   record: null,
+  selfTest: null,
   pictures: [],
   recorded: false,
   attention: null,
@@ -88,10 +91,13 @@ export function after(state: State, reply: Reply, addresses: readonly string[] =
         ...state,
         running: false,
         record: reply.record,
+        selfTest: reply.record.selfTest,
         pictures: addresses,
         classifier: `the model of this run (${name})`,
       };
     }
+    case 'self-test':
+      return { ...state, selfTest: reply.verdict };
     case 'cancelled':
       return { ...state, running: false, stage: '', notes: [...state.notes, 'Cancelled.'] };
     case 'failed': {
@@ -116,5 +122,5 @@ export function after(state: State, reply: Reply, addresses: readonly string[] =
 export function withRecording(state: State, record: RunRecord, pictures: readonly string[]): State {
   const layers = new Map(record.layers.map((result) => [result.report.name, result]));
   const layerNames = record.layers.map(({ report }) => report.name);
-  return { ...state, record, pictures, recorded: true, layers, layerNames };
+  return { ...state, record, selfTest: record.selfTest, pictures, recorded: true, layers, layerNames };
 }

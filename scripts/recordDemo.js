@@ -30,6 +30,7 @@ try {
   await page.waitForSelector('#result:not([hidden]), #failure:not([hidden])', { timeout: 900_000 });
   const failure = await page.locator('#failure').innerText();
   if (failure !== '') throw new Error(failure);
+  await page.waitForSelector('#figures >> text=/of \\d+ kernels give/', { timeout: 900_000 });
   const [file] = await Promise.all([page.waitForEvent('download'), page.click('[data-download=record]')]);
   const record = JSON.parse(readFileSync(await file.path(), 'utf8'));
   delete record.integerLogits;

@@ -1,7 +1,7 @@
 /** What came out: figures, and pictures with both predictions. */
 import type { RankedClass } from '../../src/index.ts';
 import { byId, element, show, terms } from '../dom.ts';
-import { adapterName, type ImageResult, type RunRecord } from '../record.ts';
+import { adapterName, type ImageResult, type RunRecord, type SelfTestVerdict } from '../record.ts';
 import type { State } from '../state.ts';
 import { bytesText, decibels, durationText, percent, significant } from '../text.ts';
 import { drawAttention } from './attention.ts';
@@ -13,14 +13,17 @@ const MOST_PICTURES = 256;
 
 let drawnRecord: RunRecord | null = null;
 let drawnDifferent = false;
+let drawnVerdict: SelfTestVerdict | null = null;
 
 export function drawResult(state: State, onAttention: (image: number) => void): void {
-  const { record, recorded } = state;
+  const { record, recorded, selfTest } = state;
   show(byId('result'), record !== null);
   show(byId('take'), record !== null && !recorded);
   const onlyDifferent = byId<HTMLInputElement>('only-different').checked;
+  if (record && (record !== drawnRecord || selfTest !== drawnVerdict)) {
+    byId('figures').replaceChildren(...terms(figures(record, selfTest)));
+  }
   if (record && (record !== drawnRecord || onlyDifferent !== drawnDifferent)) {
-    byId('figures').replaceChildren(...terms(figures(record)));
     show(byId('recorded'), recorded);
     byId('recorded').textContent = recorded
       ? `A recorded run: ${record.settings.calibrationImages} pictures on ${adapterName(record.adapter)}, by ${record.writtenBy}.`
@@ -30,17 +33,17 @@ export function drawResult(state: State, onAttention: (image: number) => void): 
   }
   drawnRecord = record;
   drawnDifferent = onlyDifferent;
+  drawnVerdict = selfTest;
   drawAttention(state);
 }
 
-function figures(record: RunRecord): (readonly [string, string, string?])[] {
-  const { comparison, bytes, imagesPerSecond: speed, selfTest } = record;
+function figures(record: RunRecord, selfTest: SelfTestVerdict | null): (readonly [string, string, string?])[] {
+  const { comparison, bytes, imagesPerSecond: speed } = record;
   const { agreement, top1, floatTop1, klDivergence, logitSqnrDb, images } = comparison;
   const accuracy: [string, string, string][] =
     top1 === null || floatTop1 === null
       ? []
       : [['Right predictions', `${percent(floatTop1)} → ${percent(top1)}`, 'float → integers']];
-  const verdict = selfTest.failed.length === 0 ? 'passed' : `failed: ${selfTest.failed.join(', ')}`;
   return [
     ['Agreement', percent(agreement), `${Math.round(agreement * images)} of ${images} pictures`],
     ...accuracy,
@@ -65,8 +68,15 @@ function figures(record: RunRecord): (readonly [string, string, string?])[] {
       'mean of weights and activations',
     ],
     ['Time', durationText(record.quantizeMs), `to quantize on ${record.calibrationImages} pictures`],
-    ['Self-test', verdict, `${selfTest.passed} of ${selfTest.total} kernels give the numbers of their twins`],
+    verdictRow(selfTest),
   ];
+}
+
+function verdictRow(verdict: SelfTestVerdict | null): [string, string, string] {
+  if (!verdict) return ['Self-test', '…', 'every kernel is being compared with its twin on this adapter'];
+  const { passed, total, failed } = verdict;
+  const text = failed.length === 0 ? 'passed' : `failed: ${failed.join(', ')}`;
+  return ['Self-test', text, `${passed} of ${total} kernels give the numbers of their twins`];
 }
 
 /** Those on which both differ come first; the rest is drawn when it is asked for. */

@@ -1,4 +1,4 @@
-/** The whole way of a model in the tab: read, calibrate, export, compare, test the kernels. */
+/** The whole way of a model in the tab: read, calibrate, export, compare. */
 import { version } from '../../package.json';
 import {
   calibrate,
@@ -18,9 +18,10 @@ import {
 } from '../../src/index.ts';
 import { searchedLayers } from '../../src/model/graph.ts';
 import type { ModelSource, Reply } from '../protocol.ts';
-import type { LayerResult, RunRecord, SelfTestVerdict } from '../record.ts';
+import type { LayerResult, RunRecord } from '../record.ts';
 import { nonlinearOf, overridesOf, type Settings } from '../settings.ts';
 import { evaluate } from './evaluate.ts';
+import { knownVerdict } from './kernelTest.ts';
 import { choosePictures, decodePictures, readModel } from './sources.ts';
 
 /** What is kept of a run for downloads, attention maps and more pictures. */
@@ -104,8 +105,6 @@ export async function quantize(gpu: Gpu, job: QuantizeJob): Promise<FinishedRun>
     const evaluated = await evaluate(gpu, model, session, compared, signal, (done) =>
       progress('comparing integers with float', done / compared.length),
     );
-    progress('testing the kernels of this adapter', null);
-    const verdict = await testKernels(gpu);
     signal.throwIfAborted();
     gpu.check();
     const record: RunRecord = {
@@ -125,7 +124,7 @@ export async function quantize(gpu: Gpu, job: QuantizeJob): Promise<FinishedRun>
       images: evaluated.images,
       integerLogits: [...evaluated.integerLogits],
       layers: result.recipe.layers.flatMap(({ name: layer }) => reports.get(layer) ?? []),
-      selfTest: verdict,
+      selfTest: knownVerdict(gpu),
     };
     const engine = await createReferenceEngine(modelFile);
     tell({ kind: 'result', record, pictures: compared.map(({ picture }) => picture.content) });
@@ -135,11 +134,4 @@ export async function quantize(gpu: Gpu, job: QuantizeJob): Promise<FinishedRun>
     session.destroy();
     throw error;
   }
-}
-
-async function testKernels(gpu: Gpu): Promise<SelfTestVerdict> {
-  const { selfTest } = await import('../../src/selfTest/selfTest.ts');
-  const results = await selfTest(gpu);
-  const failed = results.filter(({ passed }) => !passed).map(({ kernel, form }) => `${kernel} ${form}`.trim());
-  return { passed: results.length - failed.length, total: results.length, failed };
 }

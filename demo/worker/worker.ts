@@ -5,6 +5,7 @@ import type { DecodedImage } from '../../src/io/images.ts';
 import type { DownloadName, Reply, Request } from '../protocol.ts';
 import { Adapter } from './adapter.ts';
 import { failureOf } from './failures.ts';
+import { testKernels } from './kernelTest.ts';
 import { quantize, type FinishedRun } from './quantize.ts';
 
 interface Scope {
@@ -67,7 +68,7 @@ async function perform(request: Exclude<Request, { kind: 'cancel' }>, signal: Ab
       const { model, photos, settings } = request;
       finished = await quantize(await adapter.open(), { model, photos, settings, base: BASE, signal, tell });
       classifier = finished;
-      return;
+      return tellVerdict(finished);
     }
     case 'open':
       return openModelFile(request.file);
@@ -84,6 +85,15 @@ async function perform(request: Exclude<Request, { kind: 'cancel' }>, signal: Ab
       return tell({ kind: 'attention', image: request.image, maps });
     }
   }
+}
+
+/** Tests the kernels when the result is there, which need not wait for it. */
+async function tellVerdict({ gpu, record }: FinishedRun): Promise<void> {
+  if (record.selfTest) return;
+  const verdict = await testKernels(gpu);
+  if (finished?.gpu !== gpu) return;
+  finished = { ...finished, record: { ...finished.record, selfTest: verdict } };
+  tell({ kind: 'self-test', verdict });
 }
 
 /** Gives back what the device holds of the last run. */

@@ -36,6 +36,9 @@ export function selfTestCases(device: GPUDevice): SelfTestCase[] {
   ];
 }
 
+/** Cases under way at once: compiling takes far longer than running, and drivers compile on several threads. */
+const TOGETHER = 4;
+
 /**
  * Runs every kernel on a small input with odd sizes and compares it with its TypeScript twin: a driver that computes wrong
  * numbers, or refuses a shader, is named here instead of spoiling a calibration. A failure does not stop the others.
@@ -46,15 +49,25 @@ export async function selfTest(
 ): Promise<readonly SelfTestResult[]> {
   using pool = new BufferPool(gpu.device);
   const results: SelfTestResult[] = [];
-  for (const { kernel, form, bound, measure } of cases) {
-    try {
-      const error = await measure(pool);
-      gpu.check();
-      results.push({ kernel, form, passed: error <= bound, error, bound, failure: null });
-    } catch (error) {
-      const failure = error instanceof Error ? error.message : String(error);
-      results.push({ kernel, form, passed: false, error: null, bound, failure });
-    }
-  }
+  const waiting = cases.entries();
+  const runInTurn = async () => {
+    for (const [i, each] of waiting) results[i] = await resultOf(gpu, pool, each);
+  };
+  await Promise.all(Array.from({ length: TOGETHER }, runInTurn));
   return results;
+}
+
+async function resultOf(
+  gpu: Gpu,
+  pool: BufferPool,
+  { kernel, form, bound, measure }: SelfTestCase,
+): Promise<SelfTestResult> {
+  try {
+    const error = await measure(pool);
+    gpu.check();
+    return { kernel, form, passed: error <= bound, error, bound, failure: null };
+  } catch (error) {
+    const failure = error instanceof Error ? error.message : String(error);
+    return { kernel, form, passed: false, error: null, bound, failure };
+  }
 }

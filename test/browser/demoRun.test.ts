@@ -23,6 +23,12 @@ async function firstClass(page: Page, name: string): Promise<string> {
   return page.locator('#classes li').first().innerText();
 }
 
+/** What the page says of the kernels of its adapter, once it has tested them. */
+async function verdict(page: Page): Promise<string> {
+  const tested = page.locator('#figures dd').filter({ hasText: /of \d+ kernels give/ });
+  return tested.innerText({ timeout: 240_000 });
+}
+
 test('one click makes integers of the sample, those that Node makes of the same recipe', async () => {
   await inDemo(async ({ page, foreign, errors }) => {
     await ready(page);
@@ -32,9 +38,8 @@ test('one click makes integers of the sample, those that Node makes of the same 
     expect(await finished(page)).toBe('');
 
     const record = json(await download(page, 'record')) as RunRecord;
-    expect(record).toMatchObject({ calibrationImages: 2, comparison: { images: EVALUATED }, selfTest: { failed: [] } });
+    expect(record).toMatchObject({ calibrationImages: 2, comparison: { images: EVALUATED } });
     expect(record.comparison.agreement).toBeGreaterThan(0.7);
-    expect(record.selfTest.passed).toBeGreaterThan(50);
     expect(record.layers).toHaveLength(38);
     expect(await page.locator('#figures').innerText()).toContain(`of ${EVALUATED} pictures`);
     expect(await page.locator('#pictures li').count()).toBe(EVALUATED);
@@ -86,6 +91,11 @@ test('one click makes integers of the sample, those that Node makes of the same 
     await page.waitForFunction((file) => document.getElementById('classifier')?.textContent?.includes(file), name);
     await page.setInputFiles('#picture', { name: 'same.png', mimeType: 'image/png', buffer: readFileSync(circle) });
     expect(await firstClass(page, 'same.png')).toContain('circle');
+
+    expect(await verdict(page)).toMatch(/^passed/);
+    const { selfTest } = json(await download(page, 'record')) as RunRecord;
+    expect(selfTest).toMatchObject({ failed: [] });
+    expect(selfTest?.passed).toBeGreaterThan(50);
 
     for (const colorScheme of ['light', 'dark'] as const) {
       await page.emulateMedia({ colorScheme });
