@@ -9,7 +9,7 @@ if (existsSync(built)) {
 } else {
   console.error(
     `twinshift is not built: ${fileURLToPath(built)} is missing.\n` +
-      'In a clone run: npm run build (or npm start, which does all set-up). Otherwise install the package again.',
+      'In a clone run: npm start, which does all set-up, or npm ci and npm run build. Otherwise install the package again.',
   );
   process.exitCode = 1;
 }

@@ -2,6 +2,7 @@
 //
 //   node scripts/setup.js             for the program: any adapter, a GPU before a software driver
 //   node scripts/setup.js --browser   for the tests: both software drivers, lavapipe and Chromium's SwiftShader, and a checker of ONNX
+//   node scripts/setup.js --page      for the page: no adapter, since the browser has its own
 //   node scripts/setup.js --dry-run   say what would be done
 //
 // No packages are needed to run it, and nothing newer than old Nodes know before their version is checked.
@@ -15,7 +16,11 @@ import { BUILD_OUTPUTS, BUILD_RECORD, INSTALL_RECORD, LOCKFILE, ROOT, SOURCES } 
 
 const dryRun = process.argv.includes('--dry-run');
 /** @type {import('./setup/adapter.js').Need[]} */
-const needs = process.argv.includes('--browser') ? ['lavapipe', 'swiftshader'] : ['default'];
+const needs = process.argv.includes('--browser')
+  ? ['lavapipe', 'swiftshader']
+  : process.argv.includes('--page')
+    ? []
+    : ['default'];
 
 try {
   const problem = nodeProblem(process.version);
@@ -25,8 +30,8 @@ try {
   if (installed) {
     const adapters = await ensureAdapters(needs, dryRun);
     if (needs.length > 1) installChecker(thisMachine(), dryRun); // the tests' own
-    if (!dryRun) console.log(`set-up: ready, on ${adapters.join(' and ')}`);
-  } else {
+    if (!dryRun) console.log(`set-up: ready${adapters.length > 0 ? `, on ${adapters.join(' and ')}` : ''}`);
+  } else if (needs.length > 0) {
     console.log('set-up: would probe for a WebGPU adapter once the packages are there');
   }
 } catch (error) {
