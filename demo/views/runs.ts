@@ -9,7 +9,7 @@ const MOST_RUNS = 12;
 /** Only what the table shows: the records of runs are large. */
 type Row = readonly string[];
 
-const HEADINGS = ['Model', 'Bits', 'Twin', 'Metric', 'Nonlinear', 'Images', 'Agreement', 'Logits', 'Bytes', 'Time'];
+const HEADINGS = ['Bits', 'Agreement', 'Logits', 'Bytes', 'Time', 'Twin', 'Metric', 'Nonlinear', 'Images', 'Model'];
 const rows: Row[] = [];
 
 /** Adds a run that was made here; the table is shown from the second one on. */
@@ -31,15 +31,15 @@ export function addRun(record: RunRecord): void {
 function rowOf({ model, settings, calibrationImages, comparison, bytes, quantizeMs }: RunRecord): Row {
   const { agreement, images, logitSqnrDb } = comparison;
   return [
-    model.name,
     `W${settings.weightBits} A${settings.activationBits}`,
-    settings.twin ? 'on' : 'off',
-    settings.metric,
-    settings.nonlinear,
-    String(calibrationImages),
     `${percent(agreement)} of ${images}`,
     logitSqnrDb === null ? 'equal' : decibels(logitSqnrDb),
     bytesText(bytes.integer),
     durationText(quantizeMs),
+    settings.twin ? 'on' : 'off',
+    settings.metric,
+    settings.nonlinear,
+    String(calibrationImages),
+    model.name,
   ];
 }
