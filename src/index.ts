@@ -1,6 +1,6 @@
 /** The public library: what runs wherever there is WebGPU. `node.ts` and `browser.ts` add what their platform has. */
 export { openGpu, type AdapterDescription, type Gpu } from './gpu/device.ts';
-export { DeviceLostError, GpuError, UnsupportedDeviceError } from './gpu/errors.ts';
+export { DeviceLostError, DeviceMemoryError, GpuError, UnsupportedDeviceError } from './gpu/errors.ts';
 export { FormatError } from './io/errors.ts';
 export { HubError } from './io/hub/errors.ts';
 export type { FetchedModel, FetchModelOptions } from './model/fetchModel.ts';

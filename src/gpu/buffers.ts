@@ -5,6 +5,14 @@ export type NumericArray = Float32Array | Uint32Array | Int32Array | Uint8Array 
 /** Usage of every storage buffer here: kernels read and write it, the queue copies to and from it. */
 const STORAGE_USAGE = 0x80 | 0x8 | 0x4; // STORAGE | COPY_DST | COPY_SRC, spelled out: `GPUBufferUsage` is absent until a device is open
 
+/** Bytes that all pools of a device hold, and the most that they held at once. */
+const held = new WeakMap<GPUDevice, { now: number; most: number }>();
+
+/** The most bytes that the pools of `device` held at once. */
+export function mostHeldBytes(device: GPUDevice): number {
+  return held.get(device)?.most ?? 0;
+}
+
 /**
  * Device memory of one job: hands out storage buffers, takes them back for reuse by exact size, counts the peak.
  * Contents of a buffer are undefined unless `zero` or `upload` made it.
@@ -47,7 +55,7 @@ export class BufferPool implements Disposable {
     if (!buffer) {
       if (this.#heldBytes + size > this.#peakBytes) this.#peakBytes = this.#heldBytes + size;
       buffer = this.device.createBuffer({ label, size, usage: STORAGE_USAGE });
-      this.#heldBytes += size;
+      this.#hold(size);
     }
     this.#live.add(buffer);
     this.#liveBytes += size;
@@ -85,7 +93,7 @@ export class BufferPool implements Disposable {
   trim(): void {
     for (const waiting of this.#free.values()) {
       for (const buffer of waiting) {
-        this.#heldBytes -= buffer.size;
+        this.#hold(-buffer.size);
         buffer.destroy();
       }
     }
@@ -99,13 +107,24 @@ export class BufferPool implements Disposable {
   }
 
   destroy(): void {
-    for (const buffer of this.#live) buffer.destroy();
+    for (const buffer of this.#live) {
+      this.#hold(-buffer.size);
+      buffer.destroy();
+    }
     this.#live.clear();
     this.trim();
   }
 
   [Symbol.dispose](): void {
     this.destroy();
+  }
+
+  #hold(bytes: number): void {
+    this.#heldBytes += bytes;
+    const all = held.get(this.device) ?? { now: 0, most: 0 };
+    all.now += bytes;
+    all.most = Math.max(all.most, all.now);
+    held.set(this.device, all);
   }
 }
 

@@ -1,4 +1,5 @@
-import { DeviceLostError, GpuError, UnsupportedDeviceError } from './errors.ts';
+import { mostHeldBytes } from './buffers.ts';
+import { DeviceLostError, DeviceMemoryError, GpuError, UnsupportedDeviceError } from './errors.ts';
 
 /** What the program says about the adapter it runs on. */
 export interface AdapterDescription {
@@ -19,11 +20,16 @@ export class Gpu implements Disposable {
     this.device = device;
     this.adapter = adapter;
     device.addEventListener('uncapturederror', (event) => {
-      this.#failure ??= new GpuError(`the device reported: ${event.error.message}`);
+      this.#failure ??= reported(event.error, device);
     });
     void device.lost.then((info) => {
       this.#failure ??= new DeviceLostError(`the GPU device was lost (${info.reason}): ${info.message}`);
     });
+  }
+
+  /** The first error that the device reported outside any error scope, or its loss. */
+  get failure(): GpuError | undefined {
+    return this.#failure;
   }
 
   /** Throws the first error that the device reported outside any error scope: results after it cannot be trusted. */
@@ -38,6 +44,12 @@ export class Gpu implements Disposable {
   [Symbol.dispose](): void {
     this.destroy();
   }
+}
+
+function reported(error: GPUError, device: GPUDevice): GpuError {
+  if (!(error instanceof GPUOutOfMemoryError)) return new GpuError(`the device reported: ${error.message}`);
+  const held = `${(mostHeldBytes(device) / 1e6).toFixed(1)} MB`;
+  return new DeviceMemoryError(`the device has no memory left (at most ${held} were held at once): ${error.message}`);
 }
 
 const OPTIONAL_FEATURES: readonly GPUFeatureName[] = ['timestamp-query', 'subgroups'];
