@@ -57,7 +57,7 @@ function quantize(): void {
 }
 
 function quantizeLess(): void {
-  const settings = smaller(state.settings) ?? state.settings;
+  const settings = smaller(state.settings, state.photos?.length) ?? state.settings;
   writeSettings(settings);
   change({ ...state, settings });
   quantize();
@@ -135,7 +135,12 @@ function connect(): void {
   document.addEventListener('dragover', (event) => event.preventDefault());
   document.addEventListener('drop', (event) => {
     event.preventDefault();
-    if (event.dataTransfer) void droppedFiles(event.dataTransfer.items).then(take);
+    if (event.dataTransfer) {
+      droppedFiles(event.dataTransfer.items).then(take, (error: Error) => {
+        const message = `What was dropped cannot be read: ${error.message}`;
+        change({ ...state, failure: { kind: 'input', message }, canRetry: false });
+      });
+    }
   });
   const open = byId<HTMLInputElement>('open-file');
   open.addEventListener('change', () => {

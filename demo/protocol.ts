@@ -51,6 +51,8 @@ export type Reply =
       readonly stage: string;
       readonly share: number | null;
       readonly remainingMs: number | null;
+      /** How far it is in other words, such as bytes. */
+      readonly detail?: string;
     }
   | { readonly kind: 'note'; readonly text: string }
   /** Names of the searched layers in the order of the forward pass, when a calibration begins. */

@@ -34,9 +34,15 @@ export function nonlinearOf({ nonlinear }: Settings): NonlinearChoice {
   return { softmax: nonlinear, gelu: nonlinear, layerNorm: nonlinear };
 }
 
-/** Half the images: what is offered where the memory of a device did not do. Undefined where there is nothing to take away. */
-export function smaller(settings: Settings): Settings | undefined {
-  const { calibrationImages, evaluationImages } = settings;
+/**
+ * Half the images: what is offered where the memory of a device did not do. Undefined where there is nothing to take away.
+ *
+ * @param photos how many there are of one's own, where there are any
+ */
+export function smaller(settings: Settings, photos = Infinity): Settings | undefined {
+  const [calibrationImages, evaluationImages] = [settings.calibrationImages, settings.evaluationImages].map((count) =>
+    Math.min(count, photos),
+  ) as [number, number];
   if (calibrationImages <= 1 && evaluationImages <= 1) return undefined;
   const half = (count: number) => Math.max(1, Math.floor(count / 2));
   return { ...settings, calibrationImages: half(calibrationImages), evaluationImages: half(evaluationImages) };

@@ -13,8 +13,11 @@ export interface State {
   readonly running: boolean;
   readonly stage: string;
   readonly share: number | null;
+  readonly detail: string;
   readonly remainingMs: number | null;
   readonly failure: Failure | null;
+  /** Whether the failure ended a run, so that another can be offered. */
+  readonly canRetry: boolean;
   readonly notes: readonly string[];
   /** Names of the searched layers in the order of the forward pass. */
   readonly layerNames: readonly string[];
@@ -41,8 +44,10 @@ export const INITIAL: State = {
   running: false,
   stage: '',
   share: null,
+  detail: '',
   remainingMs: null,
   failure: null,
+  canRetry: false,
   notes: [],
   layerNames: [],
   layers: new Map(),
@@ -59,7 +64,16 @@ export const INITIAL: State = {
 export function begun(state: State): State {
   const { layerNames, layers, selectedLayer, record, pictures, recorded, attention, classifier, notes } = INITIAL;
   const cleared = { layerNames, layers, selectedLayer, record, pictures, recorded, attention, classifier, notes };
-  return { ...state, ...cleared, running: true, stage: 'starting', share: null, remainingMs: null, failure: null };
+  return {
+    ...state,
+    ...cleared,
+    running: true,
+    stage: 'starting',
+    share: null,
+    detail: '',
+    remainingMs: null,
+    failure: null,
+  };
 }
 
 /** The state after the worker said something; `addresses` are those of the pictures of a result. */
@@ -75,7 +89,13 @@ export function after(state: State, reply: Reply, addresses: readonly string[] =
     }
     case 'progress':
       return state.running
-        ? { ...state, stage: reply.stage, share: reply.share, remainingMs: reply.remainingMs }
+        ? {
+            ...state,
+            stage: reply.stage,
+            share: reply.share,
+            remainingMs: reply.remainingMs,
+            detail: reply.detail ?? '',
+          }
         : state;
     case 'note':
       return { ...state, notes: [...state.notes, reply.text] };
@@ -105,8 +125,8 @@ export function after(state: State, reply: Reply, addresses: readonly string[] =
         return { ...state, running: false, gpu: 'none', adapterText: reply.failure.message, failure: null };
       }
       const lost = reply.failure.kind === 'device-lost' ? { classifier: null } : {};
-      const running = reply.during === 'quantize' ? false : state.running;
-      return { ...state, running, failure: reply.failure, ...lost };
+      const canRetry = reply.during === 'quantize';
+      return { ...state, running: state.running && !canRetry, failure: reply.failure, canRetry, ...lost };
     }
     case 'opened':
       return { ...state, failure: null, classifier: `${reply.file} (${reply.architecture})` };

@@ -13,14 +13,15 @@ export interface StartActions {
 const HINTS: Readonly<Record<Failure['kind'], string>> = {
   'no-webgpu': '',
   'device-lost': 'The page has let go of it and opens a new one when you try again; nothing has to be reloaded.',
-  memory: 'The memory of this device did not do. Fewer images need less; nothing has to be reloaded.',
+  memory:
+    'The memory of this device did not do. Fewer images and smaller models need less; nothing has to be reloaded.',
   input: 'Mend what is named, or choose other files.',
-  hub: 'Check the name and the connection.',
+  hub: 'Check the name and the connection. A model that asks for a token can be fetched elsewhere and given as files.',
   program: 'Try again; if it stays, this is an error of the program.',
 };
 
 export function drawStart(state: State, actions: StartActions): void {
-  const { running, share, stage, remainingMs, gpu, failure, notes } = state;
+  const { running, share, stage, detail, remainingMs, gpu, failure, notes } = state;
   byId('adapter').textContent = gpu === 'none' ? 'No GPU to compute with; a recorded run is shown.' : state.adapterText;
   show(byId('no-webgpu'), gpu === 'none');
   for (const id of ['quantize', 'classify']) show(byId(id), gpu !== 'none');
@@ -37,11 +38,12 @@ export function drawStart(state: State, actions: StartActions): void {
   if (share === null) bar.removeAttribute('value');
   else bar.value = share;
   byId('remaining').textContent =
-    running && remainingMs !== null ? `about ${durationText(remainingMs)} left of the quantization` : '';
+    remainingMs === null ? detail : `about ${durationText(remainingMs)} left of the quantization`;
   drawFailure(state, failure, actions);
   const list = byId('notes');
   show(list, notes.length > 0);
-  if (list.childElementCount !== notes.length) list.replaceChildren(...notes.map((note) => element('li', {}, note)));
+  if (notes !== drawnNotes) list.replaceChildren(...notes.map((note) => element('li', {}, note)));
+  drawnNotes = notes;
   const own = state.model.kind !== 'sample' || state.photos !== null;
   byId('chosen').textContent = own ? whatText(state) : '';
   show(byId('forget'), own);
@@ -60,8 +62,9 @@ function whatText({ model, photos, settings }: State): string {
 }
 
 let drawn: Failure | null = null;
+let drawnNotes: readonly string[] = [];
 
-function drawFailure({ settings }: State, failure: Failure | null, actions: StartActions): void {
+function drawFailure({ settings, photos, canRetry }: State, failure: Failure | null, actions: StartActions): void {
   if (failure === drawn) return; // an alert is read out whenever it changes
   drawn = failure;
   const box = byId('failure');
@@ -69,15 +72,18 @@ function drawFailure({ settings }: State, failure: Failure | null, actions: Star
   if (!failure) return box.replaceChildren();
   const parts: HTMLElement[] = [element('p', {}, failure.message), element('p', {}, HINTS[failure.kind])];
   const buttons = element('div', { class: 'actions' });
-  if (failure.kind === 'device-lost' || failure.kind === 'program' || failure.kind === 'hub') {
+  if (canRetry && failure.kind !== 'memory' && failure.kind !== 'input') {
     buttons.append(button('Try again', actions.retry));
   }
-  const less = failure.kind === 'memory' || failure.kind === 'device-lost' ? smaller(settings) : undefined;
+  const isShort = failure.kind === 'memory' || failure.kind === 'device-lost';
+  const less = canRetry && isShort ? smaller(settings, photos?.length) : undefined;
   if (less) {
-    const counts = `${less.calibrationImages} images to calibrate with, ${less.evaluationImages} to compare on`;
+    const images = less.calibrationImages === 1 ? '1 image' : `${less.calibrationImages} images`;
+    const counts = `${images} to calibrate with, ${less.evaluationImages} to compare on`;
     buttons.append(button(`Try again with ${counts}`, actions.retrySmaller));
   }
   box.replaceChildren(...parts, ...(buttons.childElementCount > 0 ? [buttons] : []));
+  box.scrollIntoView({ block: 'nearest' }); // what failed may be further down
 }
 
 function button(text: string, action: () => void): HTMLButtonElement {

@@ -11,7 +11,7 @@ export class Adapter {
 
   /** @throws NoWebGpuError where the browser offers no adapter */
   async open(): Promise<Gpu> {
-    if (this.#gpu && !this.#lost) return this.#gpu;
+    if (this.#gpu && !this.#lost && !this.#gpu.failure) return this.#gpu;
     if (!('gpu' in navigator)) throw new NoWebGpuError('This browser has no WebGPU.');
     const gpu = await openGpu(navigator.gpu).catch((error: unknown) => {
       if (error instanceof UnsupportedDeviceError)
@@ -26,12 +26,20 @@ export class Adapter {
     return gpu;
   }
 
-  /** What made `error`: where the device is gone, its loss, whatever broke first. */
+  /** Lets go of a device that reported an error: it would report it for ever. What it holds is lost. */
+  dropFailed(): void {
+    if (!this.#gpu?.failure) return;
+    const gpu = this.#gpu;
+    this.#gpu = undefined;
+    gpu.destroy();
+  }
+
+  /** What made `error`: where the device is gone, its loss, or else what it reported, which broke the rest. */
   async causeOf(error: unknown): Promise<unknown> {
     if (this.#gpu && !this.#lost) {
       // the loss is told after what it breaks
       await Promise.race([this.#gpu.device.lost, new Promise((resolve) => setTimeout(resolve, LOSS_TOLD_MS))]);
     }
-    return this.#lost ?? error;
+    return this.#lost ?? this.#gpu?.failure ?? error;
   }
 }

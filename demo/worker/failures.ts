@@ -2,6 +2,7 @@
 import {
   CalibrationError,
   DeviceLostError,
+  DeviceMemoryError,
   ExportError,
   FormatError,
   GpuError,
@@ -15,11 +16,14 @@ export class NoWebGpuError extends Error {
   override readonly name = 'NoWebGpuError';
 }
 
+/** What browsers say of arrays and mapped buffers that are too large for them. */
+const NO_MEMORY = /out of memory|allocation failed|too large|invalid (typed )?array length/i;
+
 export function failureOf(error: unknown): Failure {
   const message = error instanceof Error ? error.message : String(error);
   if (error instanceof NoWebGpuError) return { kind: 'no-webgpu', message };
   if (error instanceof DeviceLostError) return { kind: 'device-lost', message };
-  if (error instanceof UnsupportedDeviceError || /out.?of.?memory|allocation failed|too large/i.test(message)) {
+  if (error instanceof DeviceMemoryError || error instanceof UnsupportedDeviceError || NO_MEMORY.test(message)) {
     return { kind: 'memory', message };
   }
   if (error instanceof HubError) return { kind: 'hub', message };

@@ -20,6 +20,7 @@ import { searchedLayers } from '../../src/model/graph.ts';
 import type { ModelSource, Reply } from '../protocol.ts';
 import type { LayerResult, RunRecord } from '../record.ts';
 import { nonlinearOf, overridesOf, type Settings } from '../settings.ts';
+import { bytesText } from '../text.ts';
 import { evaluate } from './evaluate.ts';
 import { knownVerdict } from './kernelTest.ts';
 import { choosePictures, decodePictures, readModel } from './sources.ts';
@@ -36,6 +37,9 @@ export interface FinishedRun {
   readonly recipeText: string;
   readonly record: RunRecord;
 }
+
+/** With fewer photos the page says so. */
+const FEW_PHOTOS = 16;
 
 export interface QuantizeJob {
   readonly model: ModelSource;
@@ -57,12 +61,20 @@ export async function quantize(gpu: Gpu, job: QuantizeJob): Promise<FinishedRun>
   const started = performance.now();
 
   progress('reading the model', null);
-  const onBytes = (done: number, total: number) => progress('fetching the model', done / total);
+  const onBytes = (done: number, total: number) => {
+    const detail = `${bytesText(done)} of ${bytesText(total)}`;
+    tell({ kind: 'progress', stage: 'fetching the model', share: done / total, remainingMs: null, detail });
+  };
   const { model, bytes: floatBytes, name } = await readModel(job.model, job.base, { signal, onBytes, onNote });
   const { calibration, evaluation } = await choosePictures(job.photos, settings, job.base);
   const decode = (stage: string, pictures: typeof calibration) =>
     decodePictures(pictures, model, { signal, onNote }, (done) => progress(stage, done / pictures.length));
   const seen = await decode('decoding pictures to calibrate with', calibration);
+  if (job.photos && seen.length < FEW_PHOTOS) {
+    onNote(
+      `Only ${seen.length} photos to calibrate with: others may leave the ranges found. ${FEW_PHOTOS} or more are better.`,
+    );
+  }
   const compared = job.photos
     ? await decode('decoding pictures', evaluation)
     : await decode('decoding pictures to compare on', evaluation);

@@ -25,13 +25,21 @@ let finished: FinishedRun | undefined;
 /** What pictures are classified by: the session of the run, or that of a file that was opened. */
 let classifier: { readonly session: Session; readonly gpu: Gpu } | undefined;
 let lastProgress = { stage: '', at: 0 };
+/** Tells the last progress that was held back. */
+let later: ReturnType<typeof setTimeout> | undefined;
 
 function tell(reply: Reply): void {
   if (reply.kind === 'progress') {
+    clearTimeout(later);
     const now = performance.now();
-    if (reply.stage === lastProgress.stage && now - lastProgress.at < PROGRESS_EVERY_MS) return;
+    const early = reply.stage === lastProgress.stage ? lastProgress.at + PROGRESS_EVERY_MS - now : 0;
+    if (early > 0) {
+      later = setTimeout(() => tell(reply), early);
+      return;
+    }
     lastProgress = { stage: reply.stage, at: now };
   }
+  if (reply.kind === 'result' || reply.kind === 'failed' || reply.kind === 'cancelled') clearTimeout(later);
   scope.postMessage(reply);
 }
 
@@ -65,6 +73,7 @@ async function perform(request: Exclude<Request, { kind: 'cancel' }>, signal: Ab
     }
     case 'quantize': {
       release();
+      adapter.dropFailed();
       const { model, photos, settings } = request;
       finished = await quantize(await adapter.open(), { model, photos, settings, base: BASE, signal, tell });
       classifier = finished;

@@ -39,6 +39,32 @@ async function pick(page: Page, selector: string, files: string[]): Promise<void
   await chooser.setFiles(files);
 }
 
+/** Starts a run by a button, and waits for its end; gives the text of its failure, none of an earlier one. */
+async function pressed(page: Page, button: string): Promise<string> {
+  const old = await page.$('#failure p');
+  await page.click(button);
+  await page.waitForFunction((paragraph) => !paragraph?.isConnected, old);
+  return finished(page);
+}
+
+type Create = (this: GPUDevice, descriptor: GPUBufferDescriptor) => GPUBuffer;
+
+/** In the worker: buffers of this label come to nothing, as they do on a device that has no memory left; '' ends that. */
+function leaveWithoutMemory(label: string): void {
+  const { prototype } = GPUDevice;
+  const kept = prototype as unknown as Record<'whole' | 'createBuffer', Create | undefined>;
+  const whole = (kept.whole ??= kept.createBuffer) as Create;
+  prototype.createBuffer = function (descriptor) {
+    if (label === '' || descriptor.label !== label) return whole.call(this, descriptor);
+    this.pushErrorScope('validation');
+    const invalid = whole.call(this, { ...descriptor, size: 2 ** 50 });
+    void this.popErrorScope();
+    const error = new GPUOutOfMemoryError('not a byte');
+    setTimeout(() => this.dispatchEvent(new GPUUncapturedErrorEvent('uncapturederror', { error })));
+    return invalid;
+  };
+}
+
 test('takes a model and photos of its own by keyboard alone, and leaves out what is no picture', async () => {
   await inDemo(async ({ page, errors, foreign }) => {
     await ready(page);
@@ -108,27 +134,48 @@ test('is cancelled, says what a file lacks, and goes on after every failure', as
     await page.click('#start');
     await page.waitForSelector('#result:not([hidden])', { timeout: 240_000 });
     expect(await page.locator('#failure').isHidden()).toBe(true);
+    await page.context().grantPermissions(['camera']);
+    await page.click('#camera');
+    await page.waitForSelector('#failure >> text=There is no camera on this device');
     expect(errors).toEqual([]);
   });
 });
 
-test('says that the device was lost and goes on without a reload', async () => {
+test('says that the device was lost, or that its memory did not do, and goes on without a reload', async () => {
   await inDemo(async ({ page, errors }) => {
     await openOwn(page);
     await choose(page, { calibrationImages: 8 });
     await page.click('#start');
     await page.waitForFunction(() => document.getElementById('stage')?.textContent?.startsWith('quantizing'));
     await page.setInputFiles('#model-files', modelFiles); // for the next run
-    await page.setInputFiles('#photos', photos);
     const browser = page.context().browser();
     const session = await browser?.newBrowserCDPSession();
     await session?.send('Browser.crashGpuProcess').catch(() => undefined);
     expect(await finished(page)).toMatch(/GPU device was lost/);
-    const buttons = await page.locator('#failure button').allInnerTexts();
-    expect(buttons).toEqual(['Try again', 'Try again with 4 images to calibrate with, 32 to compare on']);
-    await page.click('#failure button >> nth=1');
-    expect(await finished(page)).toBe('');
+    const buttons = page.locator('#failure button');
+    const less = 'Try again with 4 images to calibrate with, 32 to compare on';
+    expect(await buttons.allInnerTexts()).toEqual(['Try again', less]);
+
+    const [worker] = page.workers();
+    const without = (label: string) => worker?.evaluate(leaveWithoutMemory, label);
+    await without('blocks.0 input');
+    const noMemory = /the device has no memory left \(at most \d+\.\d MB were held at once\): not a byte/;
+    expect(await pressed(page, '#failure button >> nth=1')).toMatch(noMemory);
     expect(await page.inputValue('[name=calibrationImages]')).toBe('4');
+    expect(await buttons.allInnerTexts()).toEqual(['Try again with 2 images to calibrate with, 16 to compare on']);
+    await without('');
+    await worker?.evaluate(() => {
+      Object.defineProperty(GPUSupportedLimits.prototype, 'maxBufferSize', { get: () => 4096, configurable: true });
+    });
+    await page.setInputFiles('#photos', photos); // as many as there are are halved
+    expect(await pressed(page, '#start')).toMatch(/needs \d+ bytes in one buffer, this device binds at most 4096/);
+    expect(await buttons.allInnerTexts()).toEqual(['Try again with 1 image to calibrate with, 1 to compare on']);
+    await worker?.evaluate(() => {
+      Object.defineProperty(GPUSupportedLimits.prototype, 'maxBufferSize', { get: () => 2 ** 28, configurable: true });
+    });
+    expect(await pressed(page, '#failure button')).toBe('');
+    expect(await page.inputValue('[name=calibrationImages]')).toBe('1');
+    expect(await page.locator('#figures').innerText()).toContain('of 1 pictures');
     expect(errors.filter((text) => !/GPU|context/i.test(text))).toEqual([]);
   });
 });

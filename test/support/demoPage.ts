@@ -23,6 +23,12 @@ export interface DemoOptions {
   readonly width?: number;
   readonly height?: number;
   readonly dark?: boolean;
+  /** More of Chromium's flags. */
+  readonly flags?: readonly string[];
+  /** Texts of the page and its scripts that are served as others, such as the address of the hub. */
+  readonly instead?: Readonly<Record<string, string>>;
+  /** Files that are served in place of those of the page, by their paths in its folder. */
+  readonly files?: Readonly<Record<string, string>>;
 }
 
 export interface Demo {
@@ -37,23 +43,27 @@ export interface Demo {
 
 /** Opens the built page in a headless Chromium and closes both afterwards. */
 export async function inDemo<T>(work: (demo: Demo) => Promise<T>, options: DemoOptions = {}): Promise<T> {
-  const { webgpu = true, width = 1280, height = 900, dark = false } = options;
+  const { webgpu = true, width = 1280, height = 900, dark = false, flags = [], instead = {}, files = {} } = options;
+  const served = (body: Buffer) =>
+    Object.entries(instead).reduce((text, [from, to]) => text.replaceAll(from, to), body.toString());
   if (!existsSync(path.join(DEMO_FOLDER, 'index.html'))) throw new Error('the page is not built: npm run build');
   const server = createServer((request, response) => {
     const { pathname } = new URL(request.url ?? '/', 'http://localhost');
     const name = path.posix.normalize(pathname).replace(/^\/page\/(?=$|.)/, '/');
     const file = path.join(DEMO_FOLDER, name === '/' ? 'index.html' : name);
-    readFile(file).then(
+    const given = files[name.slice(1)];
+    (given === undefined ? readFile(file) : Promise.resolve(Buffer.from(given))).then(
       (body) => {
         const type = TYPES[path.extname(file)] ?? 'application/octet-stream';
-        response.writeHead(pathname.startsWith('/page/') ? 200 : 404, { 'content-type': type }).end(body);
+        response.writeHead(pathname.startsWith('/page/') ? 200 : 404, { 'content-type': type });
+        response.end(/html|javascript/.test(type) ? served(body) : body);
       },
       () => response.writeHead(404).end(),
     );
   });
   await new Promise<void>((resolve) => server.listen(0, 'localhost', resolve));
   const address = `http://localhost:${(server.address() as AddressInfo).port}/page/`;
-  const browser = await launchBrowser(webgpu ? WEBGPU_FLAGS : []);
+  const browser = await launchBrowser([...(webgpu ? WEBGPU_FLAGS : []), ...flags]);
   try {
     const context = await browser.newContext({
       viewport: { width, height },
