@@ -47,5 +47,6 @@ for (const driver of /** @type {const} */ (['lavapipe', 'swiftshader'])) {
   results.push(run(['dist/bench/peers.js', 'tfjs'], driverFile(driver)));
 }
 results.push(run(['dist/bench/peers.js', 'onnxruntime'], undefined));
+results.push(run(['dist/bench/page.js'], undefined));
 rmSync(folder, { recursive: true });
 process.exitCode = results.every(Boolean) ? 0 : 1;

@@ -3,8 +3,8 @@
 import { spawnSync } from 'node:child_process';
 import { ROOT } from './setup/project.js';
 
-/** kernels against the float product, the calibration job, integer-only inference against the float path, other libraries */
-const BENCHES = ['kernels', 'quantize', 'infer', 'peers'];
+/** kernels against the float product, the calibration job, integer-only inference against the float path, other libraries, the page */
+const BENCHES = ['kernels', 'quantize', 'infer', 'peers', 'page'];
 
 const [name, ...args] = process.argv.slice(2);
 if (name !== undefined && !BENCHES.includes(name)) {
