@@ -13,7 +13,7 @@ import type { Step } from './dataflow.ts';
 import { ExportError, forLayer } from './errors.ts';
 import { addGatherRows } from './gathers.ts';
 import { geluFormOf, geluQuantizer } from './gelu.ts';
-import { integerLinear } from './integerLinear.ts';
+import { integerLinear, widthOf } from './integerLinear.ts';
 import { addLayerNorm } from './layerNorm.ts';
 import { linearTarget, tokensStep } from './linearTarget.ts';
 import type { NonlinearChoice } from './nonlinear.ts';
@@ -107,9 +107,8 @@ function addLinear(draft: ProgramDraft, weights: QuantizedWeights, unit: Unit, o
     }),
   );
   draft.linear.set(name, parameters);
-  draft.operations.push({
-    ...{ kind: 'linear', name, input, inFeatures, outFeatures, weightBits: b.bits, outputs, residual },
-  });
+  const weightBits = widthOf(parameters.codes, b.bits);
+  draft.operations.push({ kind: 'linear', name, input, inFeatures, outFeatures, weightBits, outputs, residual });
 }
 
 /** `factor` times a bias plus the offsets of the outputs; null when nothing is added. */

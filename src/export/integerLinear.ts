@@ -1,4 +1,4 @@
-import { dyadic, leastRatio } from '../kernels/dyadic.ts';
+import { dyadic, leastRatio, ratioBound } from '../kernels/dyadic.ts';
 import { largestSums } from '../format/bounds.ts';
 import type { IntegerCodes } from '../format/program.ts';
 import type { LinearParameters } from '../format/model.ts';
@@ -27,7 +27,9 @@ const BIAS_ONLY_RATIO = 2 ** -16;
 /**
  * Integers of a linear layer: bias in units of the accumulator, a dyadic rescale per feature. No sum can pass int32: the bound of
  * a feature is that of `largestSums`. A feature whose step is so small that its bias or its rescale passes
- * the integers gets a coarser step, the codes rounded to it (its weights are then far below the bias).
+ * the integers gets a coarser step, the codes rounded to it (its weights are then far below the bias). One of so few bits that a unit
+ * of its accumulator is too much of an output code for its rescale gets a finer step, its codes doubled: the same products, in codes of
+ * more bits.
  *
  * @throws RangeError naming the feature, when even that does not help
  */
@@ -48,6 +50,12 @@ export function integerLinear(linear: LinearToExport): LinearParameters {
       const unit = inputStep * (scales[feature] as number);
       const shift = Math.round(floatBias / unit) - inputZero * row.reduce((sum, code) => sum + code, 0);
       const bound = largestSums(row, 1, inFeatures, linear.input, null).sum + Math.abs(shift);
+      const steep = unit / outputStep >= ratioBound(form);
+      if (steep && 2 * bound < 2 ** 31 && row.every((code) => 2 * code >= -128 && 2 * code <= 127)) {
+        row.forEach((code, i) => (row[i] = 2 * code));
+        scales[feature] = (scales[feature] as number) / 2;
+        continue;
+      }
       if (bound < 2 ** 31 && unit / outputStep >= leastRatio(form)) {
         if (bias) bias[feature] = shift;
         const rescale = rescaleOf(unit / outputStep, form, feature);
@@ -65,6 +73,14 @@ export function integerLinear(linear: LinearToExport): LinearParameters {
     }
   }
   return { codes, scales, bias, multipliers, shifts };
+}
+
+/** Bits that hold every code, at least `bits`. */
+export function widthOf(codes: Int8Array, bits: number): number {
+  const [least, most] = codes.reduce(([low, high], code) => [Math.min(low, code), Math.max(high, code)], [0, 0]);
+  let width = bits;
+  while (least < -(2 ** (width - 1)) || most >= 2 ** (width - 1)) width++;
+  return width;
 }
 
 /** code / 2, halves to even: every code reaches 0. */

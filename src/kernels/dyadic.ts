@@ -31,6 +31,12 @@ export function leastRatio(form: DyadicForm): number {
   return 2 ** (bits - 1 - mostShift);
 }
 
+/** Ratios from here on have no dyadic number of a form, but for those that round down to its largest. */
+export function ratioBound(form: DyadicForm): number {
+  const [bits, leastShift] = DYADIC_FORMS[form];
+  return 2 ** (bits - leastShift);
+}
+
 /**
  * The nearest dyadic number of a form.
  *

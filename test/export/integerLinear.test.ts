@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { integerLinear, type LinearToExport } from '../../src/export/integerLinear.ts';
+import { integerLinear, widthOf, type LinearToExport } from '../../src/export/integerLinear.ts';
 import type { LinearParameters } from '../../src/format/model.ts';
 import { noise } from '../support/floats.ts';
 
@@ -50,6 +50,40 @@ describe('integers of a linear layer', () => {
     for (let i = 0; i < 3; i++) {
       expect(Math.abs(made.codes[i]! * made.scales[0]! - codes[i]! * 1e-9) * 128 * 0.05).toBeLessThan(0.1);
     }
+  });
+
+  test('sums too coarse for their rescale are made of doubled codes, to the same codes of the output', () => {
+    const codes = Int8Array.of(1, -2, 1, 0, -2, 1);
+    const outputStep = 0.0014; // 0.36 and 0.71 of it are a unit of the accumulators
+    const coarse = { ...base, codes, outputSteps: [outputStep, outputStep] };
+    const made = integerLinear(coarse);
+    expect([...made.codes]).toEqual([2, -4, 2, 0, -8, 4]);
+    expect([...made.scales]).toEqual([Math.fround(0.01) / 2, Math.fround(0.02) / 4]);
+    expect([ratio(made, 0), ratio(made, 1)].every((factor) => factor > 1 / 8 && factor < 1 / 4)).toBe(true);
+    for (const input of [
+      [3, 1, -2],
+      [-100, 90, 7],
+    ]) {
+      for (const feature of [0, 1]) {
+        const sum = (of: Int8Array) => input.reduce((total, x, i) => total + x * of[3 * feature + i]!, 0);
+        const real = 0.05 * Math.fround(coarse.scales[feature]!) * sum(codes) + coarse.bias![feature]!;
+        const found = (sum(made.codes) + made.bias![feature]!) * ratio(made, feature);
+        expect(Math.abs(found / (real / outputStep) - 1)).toBeLessThan(2 ** -10);
+      }
+    }
+    expect([2, 3, 8].map((bits) => widthOf(made.codes, bits))).toEqual([4, 4, 8]);
+    expect(widthOf(Int8Array.of(-2, 1), 2)).toBe(2);
+    expect(widthOf(Int8Array.of(-2, 2), 2)).toBe(3);
+    expect(widthOf(Int8Array.of(-128, 0), 2)).toBe(8);
+  });
+
+  test('doubled codes stay within eight bits and their sums within an int32', () => {
+    const steep = { ...base, codes: Int8Array.of(64, 0, 0, 0, 0, 0), bias: null, outputSteps: [0.0014, 0.1] };
+    expect(() => integerLinear(steep)).toThrow(/output feature 0: a rescale to 8 bits by 0\.357\d* is outside/);
+    expect(integerLinear({ ...steep, codes: Int8Array.of(63, -64, 0, 0, 0, 0) }).codes[0]).toBe(126);
+    const full = { ...steep, scales: [2 ** -24, 1], bias: Float32Array.of(80), inputStep: 1, codes: Int8Array.of(1) };
+    const last = { ...full, inFeatures: 1, scales: [2 ** -24], outputSteps: [2 ** -23] };
+    expect(() => integerLinear(last)).toThrow(/output feature 0: a rescale to 8 bits by 0\.5 is outside/);
   });
 
   test('the accumulator is driven to its bound and no further', () => {
