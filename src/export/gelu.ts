@@ -6,9 +6,10 @@ import type { ProgramDraft } from './programDraft.ts';
 
 /** Input and constants of a GELU, which the linear layer before it needs too. */
 export function geluFormOf(draft: ProgramDraft, unit: Unit, operation: GeluOperation): GeluForm {
+  const quantizer = geluQuantizer(draft, unit, operation);
   const method = methodOf(draft.recipe.integer, 'gelu', operation.name, draft.nonlinear);
   const range = draft.range(draft.flow.name(unit, operation.input));
-  return forLayer(operation.name, () => geluForm(method, range, geluQuantizer(draft, unit, operation)));
+  return forLayer(operation.name, () => geluForm(method, range, quantizer));
 }
 
 export function geluQuantizer(draft: ProgramDraft, unit: Unit, { name, output }: GeluOperation): GeluQuantizer {
