@@ -2,7 +2,7 @@
 import { startWorker } from './client.ts';
 import { byId } from './dom.ts';
 import { droppedFiles, sortFiles } from './files.ts';
-import type { DownloadName, Reply } from './protocol.ts';
+import type { DownloadName, Operand, Reply } from './protocol.ts';
 import type { RunRecord } from './record.ts';
 import { sampleFile, sampleImages } from './sample.ts';
 import { connectSettings } from './settingsForm.ts';
@@ -30,7 +30,7 @@ function change(next: State): void {
 function draw(): void {
   drawStart(state, { retry: quantize, retrySmaller: quantizeLess });
   drawResult(state, askAttention);
-  drawLayers(state, select);
+  drawLayers(state, { select, askCurve, cancelCurve: () => client.send({ kind: 'cancel', job: 'curve' }) });
   classifying.draw(state);
 }
 
@@ -68,6 +68,11 @@ function select(name: string): void {
   draw();
   byId('layer-title').focus({ preventScroll: true });
   byId('layer').scrollIntoView({ block: 'nearest' });
+}
+
+function askCurve(layer: string, operand: Operand): void {
+  change({ ...state, curving: { layer, operand, share: 0, remainingMs: null } });
+  client.send({ kind: 'curve', layer, operand });
 }
 
 function askAttention(image: number): void {
@@ -115,7 +120,7 @@ async function showRecording(): Promise<void> {
 
 function connect(): void {
   byId('start').addEventListener('click', quantize);
-  byId('cancel').addEventListener('click', () => client.send({ kind: 'cancel' }));
+  byId('cancel').addEventListener('click', () => client.send({ kind: 'cancel', job: 'quantize' }));
   for (const id of ['model-files', 'model-folder', 'photos']) {
     const input = byId<HTMLInputElement>(id);
     input.addEventListener('change', () => {

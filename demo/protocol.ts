@@ -1,5 +1,5 @@
 /** What the page and its worker say to each other. The page draws; the worker has the GPU and does everything that takes long. */
-import type { AdapterDescription, LayerRecipe, LayerReport, RankedClass } from '../src/index.ts';
+import type { AdapterDescription, LayerCurve, LayerRecipe, LayerReport, RankedClass } from '../src/index.ts';
 import type { RunRecord, SelfTestVerdict } from './record.ts';
 import type { Settings } from './settings.ts';
 
@@ -9,7 +9,10 @@ export type ModelSource =
   | { readonly kind: 'files'; readonly files: readonly File[] }
   | { readonly kind: 'hub'; readonly name: string };
 
-export type DownloadName = 'model' | 'recipe' | 'weights' | 'record';
+export type DownloadName = 'model' | 'recipe' | 'weights' | 'run' | 'report' | 'onnx' | 'record';
+
+/** Of a layer: the activation, or the weight or second activation. */
+export type Operand = 'a' | 'b';
 
 export type Request =
   | { readonly kind: 'hello' }
@@ -20,7 +23,9 @@ export type Request =
       readonly photos: readonly File[] | null;
       readonly settings: Settings;
     }
-  | { readonly kind: 'cancel' }
+  | { readonly kind: 'cancel'; readonly job: 'quantize' | 'curve' }
+  /** What the scales of a layer of the last run truly do to the logits. */
+  | { readonly kind: 'curve'; readonly layer: string; readonly operand: Operand }
   | { readonly kind: 'download'; readonly name: DownloadName }
   | { readonly kind: 'open'; readonly file: File }
   | { readonly kind: 'classify'; readonly image: File | ImageBitmap; readonly name: string }
@@ -61,7 +66,9 @@ export type Reply =
   | { readonly kind: 'result'; readonly record: RunRecord; readonly pictures: readonly Blob[] }
   /** After the result of the first run on an adapter. */
   | { readonly kind: 'self-test'; readonly verdict: SelfTestVerdict }
-  | { readonly kind: 'cancelled' }
+  | { readonly kind: 'curve-progress'; readonly share: number; readonly remainingMs: number | null }
+  | { readonly kind: 'curve'; readonly layer: string; readonly operand: Operand; readonly curve: LayerCurve }
+  | { readonly kind: 'cancelled'; readonly job: 'quantize' | 'curve' }
   | { readonly kind: 'failed'; readonly during: Request['kind']; readonly failure: Failure }
   | { readonly kind: 'file'; readonly file: string; readonly type: string; readonly content: Blob }
   /** A model file is ready to classify with. */

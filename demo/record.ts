@@ -1,10 +1,25 @@
 /** What the page knows of a run when it is over: shown, downloaded, and kept as the recorded run of a browser without WebGPU. */
-import type { AdapterDescription, Comparison, LayerRecipe, LayerReport, RankedClass } from '../src/index.ts';
+import type {
+  AdapterDescription,
+  Comparison,
+  LayerCurve,
+  LayerRecipe,
+  LayerReport,
+  RankedClass,
+} from '../src/index.ts';
+import type { Operand } from './protocol.ts';
 import type { Settings } from './settings.ts';
 
 export interface LayerResult {
   readonly report: LayerReport;
   readonly layer: LayerRecipe;
+}
+
+/** What the candidate scales of an operand do to the logits, as `twinshift curve` states it. */
+export interface TrueCurve {
+  readonly layer: string;
+  readonly operand: Operand;
+  readonly curve: LayerCurve;
 }
 
 /** One evaluated image: what both networks say of it. */
@@ -45,6 +60,8 @@ export interface RunRecord {
   /** i32 of all images, one after another; absent from a recorded run. */
   readonly integerLogits?: readonly number[];
   readonly layers: readonly LayerResult[];
+  /** Those that were asked for; absent from a recorded run. */
+  readonly trueCurves?: readonly TrueCurve[];
   /** Of the adapter, whose kernels are tested when its first result is there; null until that is over. */
   readonly selfTest: SelfTestVerdict | null;
 }

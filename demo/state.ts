@@ -1,5 +1,7 @@
 /** What the page shows: one value, changed by what a person does and by what the worker says. */
-import type { AttentionMap, Failure, ModelSource, Reply } from './protocol.ts';
+import type { LayerCurve } from '../src/index.ts';
+import { curveKey } from './lossCurves.ts';
+import type { AttentionMap, Failure, ModelSource, Operand, Reply } from './protocol.ts';
 import { adapterName, type LayerResult, type RunRecord, type SelfTestVerdict } from './record.ts';
 import { DEFAULT_SETTINGS, type Settings } from './settings.ts';
 
@@ -23,6 +25,15 @@ export interface State {
   readonly layerNames: readonly string[];
   readonly layers: ReadonlyMap<string, LayerResult>;
   readonly selectedLayer: string | null;
+  /** The true loss that is being computed. */
+  readonly curving: {
+    readonly layer: string;
+    readonly operand: Operand;
+    readonly share: number;
+    readonly remainingMs: number | null;
+  } | null;
+  /** Those that were computed, by `curveKey`. */
+  readonly curves: ReadonlyMap<string, LayerCurve>;
   readonly record: RunRecord | null;
   /** Of the adapter of the record; null while its kernels are tested. */
   readonly selfTest: SelfTestVerdict | null;
@@ -52,6 +63,8 @@ export const INITIAL: State = {
   layerNames: [],
   layers: new Map(),
   selectedLayer: null,
+  curving: null,
+  curves: new Map(),
   record: null,
   selfTest: null,
   pictures: [],
@@ -62,11 +75,14 @@ export const INITIAL: State = {
 
 /** The state when a run begins: nothing of the last one is left. */
 export function begun(state: State): State {
-  const { layerNames, layers, selectedLayer, record, pictures, recorded, attention, classifier, notes } = INITIAL;
-  const cleared = { layerNames, layers, selectedLayer, record, pictures, recorded, attention, classifier, notes };
+  const { layerNames, layers, selectedLayer, curving, curves } = INITIAL;
+  const { record, pictures, recorded, attention, classifier, notes } = INITIAL;
+  const method = { layerNames, layers, selectedLayer, curving, curves };
+  const result = { record, pictures, recorded, attention, classifier, notes };
   return {
     ...state,
-    ...cleared,
+    ...method,
+    ...result,
     running: true,
     stage: 'starting',
     share: null,
@@ -118,7 +134,16 @@ export function after(state: State, reply: Reply, addresses: readonly string[] =
     }
     case 'self-test':
       return { ...state, selfTest: reply.verdict };
+    case 'curve-progress': {
+      const { share, remainingMs } = reply;
+      return state.curving ? { ...state, curving: { ...state.curving, share, remainingMs } } : state;
+    }
+    case 'curve': {
+      const curves = new Map(state.curves).set(curveKey(reply.layer, reply.operand), reply.curve);
+      return state.curving ? { ...state, curving: null, curves } : state;
+    }
     case 'cancelled':
+      if (reply.job === 'curve') return { ...state, curving: null };
       return { ...state, running: false, stage: '', notes: [...state.notes, 'Cancelled.'] };
     case 'failed': {
       if (reply.failure.kind === 'no-webgpu') {
@@ -126,7 +151,9 @@ export function after(state: State, reply: Reply, addresses: readonly string[] =
       }
       const lost = reply.failure.kind === 'device-lost' ? { classifier: null } : {};
       const canRetry = reply.during === 'quantize';
-      return { ...state, running: state.running && !canRetry, failure: reply.failure, canRetry, ...lost };
+      const curving = reply.during === 'curve' ? null : state.curving;
+      const running = state.running && !canRetry;
+      return { ...state, running, curving, failure: reply.failure, canRetry, ...lost };
     }
     case 'opened':
       return { ...state, failure: null, classifier: `${reply.file} (${reply.architecture})` };

@@ -3,12 +3,15 @@ import path from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { defineConfig, type Plugin } from 'vite';
 import { shortShaders } from '../vite.config.ts';
+import { REPORT_SCRIPT } from './reportScript.ts';
 import type { PackedImage, SampleIndex } from './sample.ts';
 
 /** What the page may load, the files of the sample model not counted; the shaders to be read on it are. */
 const PAGE_BUDGET_BYTES = 300_000;
 
 const root = import.meta.dirname;
+/** As the build of the library leaves it, for reports of Node and of the page alike. */
+const reportScript = path.join(root, '../dist', REPORT_SCRIPT);
 const sampleFolder = path.join(root, '../models/sample');
 
 export default defineConfig({
@@ -27,13 +30,15 @@ export default defineConfig({
   worker: {
     format: 'es',
     plugins: () => [shortShaders()],
-    // a run needs nearly all of the library, and one file packs better than sixty
+    // a run needs nearly all of the library, and one file packs better than sixty; ONNX is loaded when it is asked for
     rolldownOptions: {
       checks: { ineffectiveDynamicImport: false },
-      output: { codeSplitting: { groups: [{ name: 'library', test: /[\\/](?:src|shaders)[\\/]/ }] } },
+      output: {
+        codeSplitting: { groups: [{ name: 'library', test: /[\\/](?:src(?![\\/]export[\\/]onnx)|shaders)[\\/]/ }] },
+      },
     },
   },
-  plugins: [sample(), pageBudget()],
+  plugins: [sample(), charts(), pageBudget()],
 });
 
 /** The files of the sample, and the recorded run of it, below `sample/`. */
@@ -66,6 +71,21 @@ function sample(): Plugin {
       for (const [name, source] of Object.entries(files())) {
         this.emitFile({ type: 'asset', fileName: `sample/${name}`, source });
       }
+    },
+  };
+}
+
+/** The script of reports, whose charts are the page's, too. */
+function charts(): Plugin {
+  return {
+    name: 'charts',
+    configureServer(server) {
+      server.middlewares.use(`/${REPORT_SCRIPT}`, (_request, response) => {
+        response.setHeader('content-type', 'text/javascript').end(readFileSync(reportScript));
+      });
+    },
+    generateBundle() {
+      this.emitFile({ type: 'asset', fileName: REPORT_SCRIPT, source: readFileSync(reportScript) });
     },
   };
 }

@@ -1,16 +1,26 @@
-/** The charts of a layer, loaded when the first layer is chosen. */
-import { CAPTIONS, type Caption } from '../../src/report/captions.ts';
-import { CHART_STYLE } from '../../src/report/charts/chart.ts';
-import { histogramChart } from '../../src/report/charts/histogram.ts';
-import { scoreCurvesChart } from '../../src/report/charts/scoreCurves.ts';
+/** The charts of a layer. */
+import type { LayerCurve } from '../../src/index.ts';
+import type { Caption } from '../../src/report/captions.ts';
 import { operandNames } from '../../src/report/operandNames.ts';
 import { element } from '../dom.ts';
+import { curveKey, lossCurves } from '../lossCurves.ts';
 import type { LayerResult } from '../record.ts';
+import type { Charts } from '../reportScript.ts';
+import { lossPlace } from './trueLoss.ts';
 
 let isStyled = false;
 
-/** Histograms of both operands with their points, and the score curves of both. Pixels have neither. */
-export function layerCharts(result: LayerResult, width: number): HTMLElement[] {
+/**
+ * Histograms of both operands with their points, and the score curves of both. Pixels have neither.
+ *
+ * @param curves true losses that were computed, by `curveKey`
+ */
+export function layerCharts(
+  { CAPTIONS, CHART_STYLE, histogramChart, scoreCurvesChart }: Charts,
+  result: LayerResult,
+  width: number,
+  curves: ReadonlyMap<string, LayerCurve>,
+): HTMLElement[] {
   const { report, layer } = result;
   if (!isStyled) document.head.append(element('style', {}, CHART_STYLE));
   isStyled = true;
@@ -23,10 +33,13 @@ export function layerCharts(result: LayerResult, width: number): HTMLElement[] {
       : [figure(captionOf(report.operand), first, histogramChart(report.a, layer.a, size))]),
     figure(CAPTIONS.plain, second, histogramChart(report.b, layer.b, size)),
   ];
-  const curves = report.curves.map((curve) =>
-    figure(CAPTIONS.curves, curve.operand === 'a' ? first : second, scoreCurvesChart(curve, size)),
-  );
-  return [...charts, ...curves];
+  const scores = report.curves.map((curve) => {
+    const { operand } = curve;
+    const loss = curves.get(curveKey(report.name, operand));
+    const chart = scoreCurvesChart(curve, size, loss ? lossCurves(loss, layer[operand]) : []);
+    return figure(CAPTIONS.curves, operand === 'a' ? first : second, chart, lossPlace(report.name, operand));
+  });
+  return [...charts, ...scores];
 }
 
 /** The chart has a name as a whole; those that Plot gives to the groups in it are no roles of theirs. */
@@ -35,7 +48,7 @@ function unnamedGroups(chart: Element): Element {
   return chart;
 }
 
-function figure({ title, lookFor, section }: Caption, what: string, chart: Element): HTMLElement {
+function figure({ title, lookFor, section }: Caption, what: string, chart: Element, ...more: Element[]): HTMLElement {
   const source = section === null ? '' : ` PTQ4ViT, ${section}.`;
   return element(
     'figure',
@@ -43,5 +56,6 @@ function figure({ title, lookFor, section }: Caption, what: string, chart: Eleme
     element('figcaption', {}, element('b', {}, `${title}: ${what}`)),
     unnamedGroups(chart),
     element('p', { class: 'look' }, `What to look for: ${lookFor}${source}`),
+    ...more,
   );
 }

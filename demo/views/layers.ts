@@ -4,24 +4,40 @@ import { operandNames } from '../../src/report/operandNames.ts';
 import { byId, element, show, terms } from '../dom.ts';
 import { quantizerText } from '../quantizerText.ts';
 import type { LayerResult } from '../record.ts';
+import { loadCharts } from '../reportScript.ts';
 import { kernelsOf, kernelText } from '../shaders.ts';
 import type { State } from '../state.ts';
 import { capitalized, decibels, durationText, percent } from '../text.ts';
+import { layerCharts } from './charts.ts';
+import { drawTrueLoss, type LossActions } from './trueLoss.ts';
 
 let drawnNames: readonly string[] = [];
 let drawnLayer: LayerResult | undefined;
+let drawnCurves: State['curves'] = new Map();
+/** Fills in what is asked of a layer, once its charts are there. */
+let drawAsked: () => Promise<void> = () => Promise.resolve();
 const buttons = new Map<string, HTMLButtonElement>();
 
-export function drawLayers(state: State, onSelect: (name: string) => void): void {
+export interface LayerActions extends LossActions {
+  readonly select: (name: string) => void;
+}
+
+export function drawLayers(state: State, actions: LayerActions): void {
   const { layerNames, layers, selectedLayer } = state;
   show(byId('layers'), layerNames.length > 0);
   if (layerNames !== drawnNames) {
     drawnNames = layerNames;
     buttons.clear();
-    drawMap(layerNames, onSelect);
+    drawMap(layerNames, actions.select);
   }
   for (const [name, button] of buttons) drawCell(button, layers.get(name), name === selectedLayer);
-  drawLayer(selectedLayer === null ? undefined : layers.get(selectedLayer));
+  const result = selectedLayer === null ? undefined : layers.get(selectedLayer);
+  drawAsked = async () => {
+    const { CAPTIONS } = await loadCharts();
+    if (result && result === drawnLayer) drawTrueLoss(state, result, actions, CAPTIONS);
+  };
+  drawLayer(result, state.curves);
+  if (result) void drawAsked();
 }
 
 /** A row a unit, a button a layer. */
@@ -68,9 +84,14 @@ function drawCell(button: HTMLButtonElement, result: LayerResult | undefined, se
   button.style.setProperty('--share', String(Math.min(1, Math.max(0, share))));
 }
 
-function drawLayer(result: LayerResult | undefined): void {
+function drawLayer(result: LayerResult | undefined, curves: State['curves']): void {
   show(byId('layer'), result !== undefined);
-  if (result === drawnLayer) return;
+  const hasCurves = curves !== drawnCurves;
+  drawnCurves = curves;
+  if (result === drawnLayer) {
+    if (result && hasCurves) void drawCharts(result);
+    return;
+  }
   drawnLayer = result;
   if (!result) return;
   const { report, layer } = result;
@@ -109,12 +130,15 @@ const CHART_WIDTH = { least: 280, most: 560 };
 
 async function drawCharts(result: LayerResult): Promise<void> {
   const target = byId('layer-charts');
-  const { layerCharts } = await import('./charts.ts');
+  const charts = await loadCharts();
   if (result !== drawnLayer) return; // another was chosen meanwhile
   const columns = target.clientWidth > 900 ? 2 : 1;
   const room = target.clientWidth / columns - (columns - 1) * 24;
   const width = Math.floor(Math.max(CHART_WIDTH.least, Math.min(CHART_WIDTH.most, room)));
-  target.replaceChildren(...layerCharts(result, width));
+  const { curve } = document.activeElement?.closest<HTMLElement>('[data-curve]')?.dataset ?? {};
+  target.replaceChildren(...layerCharts(charts, result, width, drawnCurves));
+  await drawAsked();
+  if (curve !== undefined) target.querySelector<HTMLElement>(`[data-curve=${curve}]`)?.focus({ preventScroll: true });
 }
 
 /** Draws the charts again where the page has become wider or narrower, as on a phone that is turned. */

@@ -11,8 +11,10 @@ import {
   recipeText,
   writeModelFile,
   type CalibrationImage,
+  type CalibrationResult,
   type Gpu,
   type Model,
+  type Recipe,
   type ReferenceEngine,
   type Session,
 } from '../../src/index.ts';
@@ -26,14 +28,21 @@ import { knownVerdict } from './kernelTest.ts';
 import { choosePictures, decodePictures, readModel } from './sources.ts';
 
 /** What is kept of a run for downloads, attention maps and more pictures. */
-export interface FinishedRun {
+export interface FinishedRun extends Pick<CalibrationResult, 'prepared' | 'stages' | 'candidates' | 'peakDeviceBytes'> {
   readonly gpu: Gpu;
   readonly model: Model;
   readonly session: Session;
   readonly engine: ReferenceEngine;
+  /** The pictures of the comparison. */
   readonly images: readonly CalibrationImage[];
+  /** Those that were calibrated with, and the class of each where it is known. */
+  readonly calibration: readonly { readonly image: CalibrationImage; readonly label: number | null }[];
+  /** Names of pictures that could not be decoded. */
+  readonly skipped: readonly string[];
   readonly modelFile: Uint8Array;
   readonly weights: Uint8Array;
+  /** As the file of it is read. */
+  readonly recipe: Recipe;
   readonly recipeText: string;
   readonly record: RunRecord;
 }
@@ -100,8 +109,9 @@ export async function quantize(gpu: Gpu, job: QuantizeJob): Promise<FinishedRun>
   progress('writing the integer model', null);
   const weights = quantizedWeightsFile(result);
   const text = recipeText(result.recipe);
+  const recipe = parseRecipe(text, 'recipe.json'); // as whoever reads the file has it: the same bytes of a model file
   const integers = await exportModel({
-    recipe: parseRecipe(text, 'recipe.json'), // as whoever reads the file has it: the same bytes of a model file
+    recipe,
     recipeText: text,
     weights,
     weightsFile: 'weights.safetensors',
@@ -141,7 +151,13 @@ export async function quantize(gpu: Gpu, job: QuantizeJob): Promise<FinishedRun>
     const engine = await createReferenceEngine(modelFile);
     tell({ kind: 'result', record, pictures: compared.map(({ picture }) => picture.content) });
     const images = compared.map(({ image }) => image);
-    return { gpu, model, session, engine, images, modelFile, weights, recipeText: text, record };
+    const { prepared, stages, candidates, peakDeviceBytes } = result;
+    return {
+      ...{ gpu, model, session, engine, images, modelFile, weights, recipe, recipeText: text, record },
+      ...{ prepared, stages, candidates, peakDeviceBytes },
+      calibration: seen.map(({ image, picture: { label } }) => ({ image, label })),
+      skipped: calibration.filter((picture) => !seen.some((each) => each.picture === picture)).map(({ file }) => file),
+    };
   } catch (error) {
     session.destroy();
     throw error;

@@ -1,8 +1,10 @@
 /** The worker: one job at a time, everything that computes. */
-import { createSession, FormatError, type Gpu, type Session } from '../../src/index.ts';
+import { version } from '../../package.json';
+import { createSession, exportOnnx, FormatError, type Gpu, type Session } from '../../src/index.ts';
 import { decodeImage } from '../../src/io/decodeBrowser.ts';
 import type { DecodedImage } from '../../src/io/images.ts';
 import type { DownloadName, Reply, Request } from '../protocol.ts';
+import type { TrueCurve } from '../record.ts';
 import { Adapter } from './adapter.ts';
 import { failureOf } from './failures.ts';
 import { testKernels } from './kernelTest.ts';
@@ -18,10 +20,15 @@ const scope = globalThis as unknown as Scope;
 /** The folder of the page, which gives its address to the worker as its name. */
 const BASE = new URL('.', scope.name).href;
 const PROGRESS_EVERY_MS = 80;
+/** After these no progress is told that was held back. */
+const ENDS: ReadonlySet<Reply['kind']> = new Set(['result', 'curve', 'failed', 'cancelled']);
 
 const adapter = new Adapter();
-let running: AbortController | undefined;
+/** Jobs under way that can be cancelled. */
+const underWay = new Map<'quantize' | 'curve', AbortController>();
 let finished: FinishedRun | undefined;
+/** Of the finished run. */
+let trueCurves: readonly TrueCurve[] = [];
 /** What pictures are classified by: the session of the run, or that of a file that was opened. */
 let classifier: { readonly session: Session; readonly gpu: Gpu } | undefined;
 let lastProgress = { stage: '', at: 0 };
@@ -29,23 +36,24 @@ let lastProgress = { stage: '', at: 0 };
 let later: ReturnType<typeof setTimeout> | undefined;
 
 function tell(reply: Reply): void {
-  if (reply.kind === 'progress') {
+  if (reply.kind === 'progress' || reply.kind === 'curve-progress') {
     clearTimeout(later);
     const now = performance.now();
-    const early = reply.stage === lastProgress.stage ? lastProgress.at + PROGRESS_EVERY_MS - now : 0;
+    const stage = reply.kind === 'progress' ? reply.stage : reply.kind;
+    const early = stage === lastProgress.stage ? lastProgress.at + PROGRESS_EVERY_MS - now : 0;
     if (early > 0) {
       later = setTimeout(() => tell(reply), early);
       return;
     }
-    lastProgress = { stage: reply.stage, at: now };
+    lastProgress = { stage, at: now };
   }
-  if (reply.kind === 'result' || reply.kind === 'failed' || reply.kind === 'cancelled') clearTimeout(later);
+  if (ENDS.has(reply.kind)) clearTimeout(later);
   scope.postMessage(reply);
 }
 
 scope.onmessage = ({ data }) => {
   if (data.kind === 'cancel') {
-    running?.abort();
+    underWay.get(data.job)?.abort();
     return;
   }
   void answer(data);
@@ -53,15 +61,17 @@ scope.onmessage = ({ data }) => {
 
 async function answer(request: Exclude<Request, { kind: 'cancel' }>): Promise<void> {
   const control = new AbortController();
-  if (request.kind === 'quantize') running = control;
+  const job = request.kind === 'quantize' || request.kind === 'curve' ? request.kind : undefined;
+  if (job === 'quantize') underWay.get('curve')?.abort();
+  if (job) underWay.set(job, control);
   try {
     await perform(request, control.signal);
   } catch (error) {
     const cause = await adapter.causeOf(error);
-    if (control.signal.aborted && error === control.signal.reason) tell({ kind: 'cancelled' });
+    if (job && control.signal.aborted && error === control.signal.reason) tell({ kind: 'cancelled', job });
     else tell({ kind: 'failed', during: request.kind, failure: failureOf(cause) });
   } finally {
-    if (running === control) running = undefined;
+    if (job && underWay.get(job) === control) underWay.delete(job);
   }
 }
 
@@ -84,7 +94,23 @@ async function perform(request: Exclude<Request, { kind: 'cancel' }>, signal: Ab
     case 'classify':
       return classify(request.image, request.name);
     case 'download':
-      return tell(download(request.name));
+      return tell(await download(request.name));
+    case 'curve': {
+      const run = finishedRun();
+      const { layer, operand } = request;
+      const { trueCurve } = await import('./trueCurve.ts');
+      const curve = await trueCurve(await adapter.open(), run, layer, operand, {
+        signal,
+        onProgress: ({ done, total, remainingMs }) =>
+          tell({ kind: 'curve-progress', share: done / total, remainingMs: remainingMs ?? null }),
+      });
+      signal.throwIfAborted(); // by another run
+      trueCurves = [
+        ...trueCurves.filter((each) => each.layer !== layer || each.operand !== operand),
+        { layer, operand, curve },
+      ];
+      return tell({ kind: 'curve', layer, operand, curve });
+    }
     case 'attention': {
       const run = finishedRun();
       const image = run.images[request.image];
@@ -110,6 +136,7 @@ function release(): void {
   classifier?.session.destroy();
   if (finished && finished.session !== classifier?.session) finished.session.destroy();
   finished = undefined;
+  trueCurves = [];
   classifier = undefined;
 }
 
@@ -149,7 +176,7 @@ function finishedRun(): FinishedRun {
   return finished;
 }
 
-function download(name: DownloadName): Reply {
+async function download(name: DownloadName): Promise<Reply> {
   const run = finishedRun();
   const file = (fileName: string, type: string, content: BlobPart): Reply => {
     return { kind: 'file', file: fileName, type, content: new Blob([content], { type }) };
@@ -161,7 +188,20 @@ function download(name: DownloadName): Reply {
       return file('recipe.json', 'application/json', run.recipeText);
     case 'weights':
       return file('weights.safetensors', 'application/octet-stream', run.weights as BlobPart);
+    case 'run': {
+      const { runFile } = await import('./runFile.ts');
+      return file('recipe.run.json', 'application/json', runFile(run));
+    }
+    case 'report': {
+      const { reportFile } = await import('./report.ts');
+      return file('report.html', 'text/html', await reportFile(run, BASE));
+    }
+    case 'onnx': {
+      const { recipe, weights } = run;
+      const onnx = await exportOnnx({ recipe, weights, weightsFile: 'weights.safetensors', version });
+      return file('model.onnx', 'application/octet-stream', onnx as BlobPart);
+    }
     case 'record':
-      return file('twinshift-run.json', 'application/json', JSON.stringify(run.record));
+      return file('twinshift-demo-run.json', 'application/json', JSON.stringify({ ...run.record, trueCurves }));
   }
 }

@@ -34,6 +34,13 @@ export const CAPTIONS = {
       'The curves are of some rows of one image, so that even the metric of the search may have its dot a step aside.',
     section: 'section 3.3, figure 5',
   },
+  loss: {
+    title: 'True loss',
+    lookFor:
+      'The thick lines of KL divergence and cross-entropy are what each scale does to the logits when this layer alone is quantized. ' +
+      'The metric whose minimum lies where theirs is would have chosen best.',
+    section: 'section 3.3, figure 5',
+  },
   map: {
     title: 'Where the network is damaged',
     lookFor:

@@ -16,7 +16,8 @@ export interface RunData {
   readonly candidates: number;
   readonly stageMs: Readonly<Record<string, number>>;
   readonly seconds: number;
-  readonly peakProcessBytes: number;
+  /** Null of a run in a browser, which does not tell. */
+  readonly peakProcessBytes: number | null;
   readonly peakDeviceBytes: number;
   readonly adapter: string;
   readonly pareto: ParetoData | null;
@@ -49,6 +50,7 @@ export function readRun(text: string, file: string): RunData {
   root.field('format').word(['twinshift-run']);
   const version = root.field('version').integer(1, 2);
   const modelFile = root.field('modelFileBytes');
+  const resident = root.field('peakProcessBytes');
   const adapter = root.field('adapter');
   const { description, vendor, architecture } = {
     description: textOf(adapter.field('description')),
@@ -78,7 +80,7 @@ export function readRun(text: string, file: string): RunData {
         .map(([stage, ms]) => [stage, ms.number(0, MOST)]),
     ),
     seconds: root.field('seconds').number(0, MOST),
-    peakProcessBytes: root.field('peakProcessBytes').number(0, MOST),
+    peakProcessBytes: resident.value === null ? null : resident.number(0, MOST),
     peakDeviceBytes: root.field('peakDeviceBytes').number(0, MOST),
     adapter: `${description || [vendor, architecture].filter(Boolean).join(' ') || 'unnamed adapter'}${adapter.field('software').boolean() ? ' (software)' : ''}`,
     pareto: mixed.value === null || mixed.value === undefined ? null : readPareto(mixed),

@@ -113,9 +113,10 @@ function summary(document: Document, { run, ...recipe }: RecipeView, evaluation:
         `${bytesText(run.modelFileBytes)}, ${percentText(run.modelFileBytes / run.floatWeightBytes)} of float`,
       ]);
     }
+    const resident = run.peakProcessBytes === null ? '' : `${bytesText(run.peakProcessBytes)} process, `;
     rows.push(
       ['time', `${secondsText(run.seconds)}, ${Math.round(run.candidates)} candidates`],
-      ['peak memory', `${bytesText(run.peakProcessBytes)} process, ${bytesText(run.peakDeviceBytes)} device`],
+      ['peak memory', `${resident}${bytesText(run.peakDeviceBytes)} device`],
       ['adapter', run.adapter],
     );
     if (run.skippedImages.length > 0) rows.push(['unreadable images', run.skippedImages.join(', ')]);

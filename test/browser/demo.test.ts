@@ -3,9 +3,13 @@ import os from 'node:os';
 import path from 'node:path';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { driverEnvironment, driverFile } from '../../scripts/setup/drivers.js';
+import type { RunRecord, TrueCurve } from '../../demo/record.ts';
+import type { CurveMeasure, LayerCurve } from '../../src/calibrate/layerCurve.ts';
 import { writeSafetensors } from '../../src/io/safetensors.ts';
 import { seriousViolations } from '../support/axe.ts';
-import { choose, finished, inDemo, ready } from '../support/demoPage.ts';
+import { twinshift } from '../support/command.ts';
+import { choose, download, finished, inDemo, ready } from '../support/demoPage.ts';
 import { TINY_CONFIG, tinyTensors, writeImages, writeModel } from '../support/tinyModel.ts';
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'twinshift-demo-'));
@@ -30,6 +34,17 @@ async function tabTo(page: Page, selector: string): Promise<void> {
     await page.keyboard.press('Tab');
   }
   throw new Error(`the keyboard does not reach ${selector}`);
+}
+
+/** What `twinshift curve` says of a layer, by the driver that the page computes on. */
+async function curveOfCommand(layer: string, operand: string, candidates: number): Promise<LayerCurve> {
+  const words = ['curve', path.join(folder, 'model'), '--images', path.join(folder, 'photos'), '--count', '3'];
+  const asked = ['--layer', layer, '--operand', operand, '--bits', '8', '--candidates', String(candidates), '--json'];
+  const { code, stdout, stderr } = await twinshift([...words, ...asked], {
+    env: driverEnvironment(driverFile('swiftshader')),
+  });
+  expect(code, stderr).toBe(0);
+  return JSON.parse(stdout) as LayerCurve;
 }
 
 /** Opens the file dialogue of the focused input by keyboard. */
@@ -92,6 +107,25 @@ test('takes a model and photos of its own by keyboard alone, and leaves out what
     await page.keyboard.press('Enter');
     await page.waitForSelector('#layer-charts svg');
     expect(await page.locator('#layer-title').innerText()).toBe('blocks.0.attn.pv');
+    await tabTo(page, '[data-curve=b] button');
+    await page.keyboard.press('Enter');
+    await page.waitForSelector('[data-curve=b] >> text=KL divergence is lowest at');
+    await page.waitForFunction(() => document.activeElement?.getAttribute('data-curve') === 'b');
+    const chart = page.locator('#layer-charts figure', { has: page.locator('[data-curve=b]') });
+    expect(await chart.locator('[aria-label^="Score curves"]').getAttribute('aria-label')).toMatch(
+      /hessian is lowest at .*KL divergence is lowest at [\d.e-]+, cross-entropy is lowest at/,
+    );
+    const { trueCurves = [] } = JSON.parse(Buffer.from(await download(page, 'record')).toString()) as RunRecord;
+    const [{ layer, operand, curve }] = trueCurves as [TrueCurve];
+    expect([trueCurves.length, layer, operand]).toEqual([1, 'blocks.0.attn.pv', 'b']);
+    const { curves, ...rest } = await curveOfCommand(layer, operand, curve.candidates.length);
+    const { curves: own, ...figures } = curve;
+    expect(rest).toMatchObject(figures);
+    for (const [name, values] of Object.entries(curves)) {
+      expect(new Set(own[name as CurveMeasure]).size, name).toBeGreaterThan(5);
+      // of the same pictures in another order
+      expect(own[name as CurveMeasure], name).toEqual(values.map((value) => expect.closeTo(value, 9) as number));
+    }
     expect(errors).toEqual([]);
     expect(foreign).toEqual([]);
   });

@@ -1,21 +1,34 @@
-import { readFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import type { Page } from 'playwright-core';
-import { expect, test } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import type { RunRecord } from '../../demo/record.ts';
 import { exportModel } from '../../src/export/exportModel.ts';
 import { parseRecipe } from '../../src/calibrate/readRecipe.ts';
 import { writeModelFile } from '../../src/format/writeModelFile.ts';
 import { createReferenceEngine } from '../../src/infer/referenceEngine.ts';
+import { readRun } from '../../src/report/readRun.ts';
 import { seriousViolations } from '../support/axe.ts';
+import { twinshift } from '../support/command.ts';
 import { choose, download, finished, inDemo, ready } from '../support/demoPage.ts';
 import { sampleImages, sampleModel } from '../support/sample.ts';
 
 const root = path.join(import.meta.dirname, '../..');
+const folder = mkdtempSync(path.join(os.tmpdir(), 'twinshift-demo-'));
+afterAll(() => rmSync(folder, { recursive: true }));
 const EVALUATED = 8;
 const circle = path.join(root, 'models/sample/eval/000_circle.png');
 
 const json = (bytes: Uint8Array): unknown => JSON.parse(new TextDecoder().decode(bytes));
+
+/** The file that the command writes with these words. */
+async function written(file: string, ...words: string[]): Promise<Uint8Array> {
+  const out = path.join(folder, file);
+  const { code, stderr } = await twinshift([...words, '--out', out]);
+  expect(code, stderr).toBe(0);
+  return readFileSync(out);
+}
 
 /** The most probable class that the page names, once it has named one of `name`. */
 async function firstClass(page: Page, name: string): Promise<string> {
@@ -31,6 +44,8 @@ async function verdict(page: Page): Promise<string> {
 
 test('one click makes integers of the sample, those that Node makes of the same recipe', async () => {
   await inDemo(async ({ page, foreign, errors }) => {
+    const asked: string[] = [];
+    page.context().on('request', (request) => asked.push(path.posix.basename(request.url())));
     await ready(page);
     await choose(page, { calibrationImages: 2, evaluationImages: EVALUATED });
     await page.click('#start');
@@ -62,11 +77,44 @@ test('one click makes integers of the sample, those that Node makes of the same 
     expect(new Set(expected).size).toBeGreaterThan(3);
     expect(record.integerLogits).toEqual([...expected]);
 
+    const isOnDemand = (name: string) => /^(reportScript|exportOnnx)/.test(name);
+    expect(asked.filter(isOnDemand)).toEqual([]);
+    const [runText, report, onnx] = [
+      await download(page, 'run'),
+      await download(page, 'report'),
+      await download(page, 'onnx'),
+    ];
+    expect(asked.filter(isOnDemand)).toHaveLength(2);
+    const recipe = path.join(folder, 'sample');
+    mkdirSync(recipe);
+    writeFileSync(path.join(recipe, 'recipe.json'), recipeBytes);
+    writeFileSync(path.join(recipe, 'weights.safetensors'), weights);
+    writeFileSync(`${recipe}.run.json`, runText);
+    const evaluation = path.join(folder, 'evaluation.json');
+    writeFileSync(evaluation, JSON.stringify(record.comparison));
+    expect(Buffer.compare(report, await written('report.html', 'report', recipe, '--evaluation', evaluation))).toBe(0);
+    expect(Buffer.compare(onnx, await written('model.onnx', 'export', recipe, '--format', 'onnx'))).toBe(0);
+    const run = readRun(new TextDecoder().decode(runText), 'recipe.run.json');
+    expect(run).toMatchObject({
+      ...{ preset: 'fast', images: 2, skippedImages: [], modelFileBytes: modelFile.length, peakProcessBytes: null },
+      ...{ quantizedWeightBytes: weights.length, seconds: record.quantizeMs / 1000 },
+      layerReports: record.layers.map((layer) => layer.report),
+    });
+    expect(Object.keys(run.stageMs)).toContain('forward');
+
     await page.click('[data-layer="blocks.2.mlp.fc2"]');
     expect(await page.locator('#layer-title').innerText()).toBe('blocks.2.mlp.fc2');
     await page.waitForSelector('#layer-charts svg');
     expect(await page.locator('#layer-charts figure').count()).toBeGreaterThanOrEqual(4);
     expect(await page.locator('#layer-figures').innerText()).toMatch(/twin ranges, 8 bits/);
+    await page.click('[data-curve=a] button');
+    await page.waitForFunction(
+      () => (document.querySelector('[data-curve=a] progress') as HTMLProgressElement).value > 0,
+    );
+    expect(await page.locator('[data-curve=b] button').isDisabled()).toBe(true);
+    await page.click('[data-curve=a] >> text=Cancel');
+    await page.waitForSelector('[data-curve=a] >> text=True loss over scales of the activations');
+    expect(await page.locator('[data-curve=b] button').isEnabled()).toBe(true);
     await page.click('#wgsl summary');
     await page.selectOption('#kernel', 'int_gelu');
     const text = readFileSync(path.join(root, 'shaders/int_gelu.wgsl'), 'utf8');

@@ -14,6 +14,7 @@ test('reads version 2 with figures of layers, and version 1, which has none', ()
   expect(run.pareto?.curve).toHaveLength(3);
   const { layerReports, ...older } = runDocument({ version: 1, mixedPrecision: null, modelFileBytes: null });
   expect(layerReports).toBeDefined();
+  expect(read(runDocument({ peakProcessBytes: null })).peakProcessBytes).toBeNull();
   expect(read(older)).toMatchObject({ layerReports: [], pareto: null, modelFileBytes: null, images: 4 });
 });
 
@@ -27,6 +28,7 @@ const held = { low: 0, high: 1, counts: [1] };
 test.each<[string, unknown]>([
   ['format', runDocument({ format: 'twinshift-recipe' })],
   ['version', runDocument({ version: 3 })],
+  ['peakProcessBytes', runDocument({ peakProcessBytes: -1 })],
   ['layerReports', runDocument({ layerReports: undefined })],
   ['stageMs.forward', runDocument({ stageMs: { forward: 'long' } })],
   ['layerReports[0].sqnrDb', withReport({ sqnrDb: null })],
