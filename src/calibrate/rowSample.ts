@@ -1,12 +1,12 @@
 import type { BufferScope } from '../gpu/buffers.ts';
-import { submit } from '../gpu/kernel.ts';
+import { submit, type Dispatch } from '../gpu/kernel.ts';
 import { readF32 } from '../gpu/readback.ts';
 import { codeWords, type RowView } from '../kernels/codes.ts';
 import { gatherRows } from '../kernels/gatherRows.ts';
-import { rangeStatistics } from '../kernels/rangeStatistics.ts';
+import { rowStatistics } from '../kernels/rowStatistics.ts';
 import type { GpuContext } from '../quantize/context.ts';
 import type { ProductGeometry, StridedMatrix } from '../quantize/geometry.ts';
-import { imageCount, type CapturedChunk, type LayerProblem } from './layerScorer.ts';
+import { imageCount, rowView, type CapturedChunk, type LayerProblem } from './layerScorer.ts';
 
 /** A layer reduced to the rows that decide its score. */
 export interface RowSample {
@@ -136,58 +136,37 @@ interface RowMeasure {
 
 /** Measures of every row of a chunk, `[images * rows]`. */
 async function measureRows(
-  context: GpuContext,
-  { geometry, packedOperand }: LayerProblem,
-  chunk: CapturedChunk,
-): Promise<RowMeasure[]> {
-  const { rows, depth, columns } = geometry;
-  const gradient = await rowStatistics(context, chunk.gradient, geometry.output, geometry, chunk.images, columns);
-  const output = await rowStatistics(context, chunk.output, geometry.output, geometry, chunk.images, columns);
-  const input = packedOperand
-    ? undefined
-    : await rowStatistics(context, chunk.a, geometry.a, geometry, chunk.images, depth);
-  return Array.from({ length: chunk.images * rows }, (_, row) => ({
-    gradient: (gradient[row] as RowStatistics).squares,
-    largestInput: input ? (input[row] as RowStatistics).largest : 0,
-    largestOutput: (output[row] as RowStatistics).largest,
-  }));
-}
-
-interface RowStatistics {
-  readonly largest: number;
-  readonly squares: number;
-}
-
-/** Largest magnitude and sum of squares of every row over all its heads, `[images * rows]`. */
-async function rowStatistics(
   { device, pool }: GpuContext,
-  source: GPUBuffer,
-  matrix: StridedMatrix,
-  { heads, rows }: ProductGeometry,
-  images: number,
-  columns: number,
-): Promise<RowStatistics[]> {
-  const found = Array.from({ length: images * rows }, () => ({ largest: 0, squares: 0 }));
-  for (let head = 0; head < heads; head++) {
-    // Each row is a matrix of its own: the kernel's "images" are the rows of one head, its "heads" are unused.
-    const scope = pool.scope();
-    const statistics = scope.acquire(16 * images * rows, 'row statistics');
-    const view = {
-      offset: matrix.offset + head * matrix.headStride,
-      imageStride: matrix.imageStride,
-      headStride: matrix.rowStride,
-      rowStride: 0,
+  { geometry, packedOperand }: LayerProblem,
+  { images, a, output, gradient }: CapturedChunk,
+): Promise<RowMeasure[]> {
+  const { heads, rows, depth, columns } = geometry;
+  const scope = pool.scope();
+  try {
+    const work: Dispatch[] = [];
+    const statisticsOf = async (source: GPUBuffer, matrix: StridedMatrix, width: number): Promise<GPUBuffer> => {
+      const statistics = scope.acquire(8 * images * rows, 'row statistics');
+      const params = { images, heads, rows, columns: width, view: rowView(matrix) };
+      work.push(await rowStatistics(device, { source, statistics }, params));
+      return statistics;
     };
-    const params = { images, heads: rows, rows: 1, columns, view };
-    submit(device, [await rangeStatistics(device, { source, statistics }, params)]);
-    const values = await readF32(device, statistics, 4 * images * rows);
+    const measured = [
+      await statisticsOf(gradient, geometry.output, columns),
+      await statisticsOf(output, geometry.output, columns),
+      ...(packedOperand ? [] : [await statisticsOf(a, geometry.a, depth)]),
+    ];
+    submit(device, work);
+    const [ofGradient, ofOutput, ofInput] = await Promise.all(
+      measured.map((statistics) => readF32(device, statistics, 2 * images * rows)),
+    );
+    return Array.from({ length: images * rows }, (_, row) => ({
+      gradient: ofGradient?.[2 * row + 1] as number,
+      largestInput: ofInput?.[2 * row] ?? 0,
+      largestOutput: ofOutput?.[2 * row] as number,
+    }));
+  } finally {
     scope.release();
-    found.forEach((row, i) => {
-      row.largest = Math.max(row.largest, values[4 * i] as number);
-      row.squares += values[4 * i + 3] as number;
-    });
   }
-  return found;
 }
 
 /** Rows in ascending order, with the number of rows that each stands for. */

@@ -10,6 +10,7 @@ import {
 } from '../kernels/quantizeTwinSoftmax.ts';
 import { quantizeUniform, quantizeUniformKernel } from '../kernels/quantizeUniform.ts';
 import { rangeStatistics, rangeStatisticsKernel } from '../kernels/rangeStatistics.ts';
+import { rowStatistics, rowStatisticsKernel } from '../kernels/rowStatistics.ts';
 import { packRowMajor } from '../reference/codes.ts';
 import { columnRangeReference } from '../reference/columnRange.ts';
 import { gatherRowsReference } from '../reference/gatherRows.ts';
@@ -18,6 +19,7 @@ import { quantizeTwinGeluReference } from '../reference/quantizeTwinGelu.ts';
 import { quantizeTwinSoftmaxReference } from '../reference/quantizeTwinSoftmax.ts';
 import { quantizeUniformReference } from '../reference/quantizeUniform.ts';
 import { rangeStatisticsReference } from '../reference/rangeStatistics.ts';
+import { rowStatisticsReference } from '../reference/rowStatistics.ts';
 import { exactCase, floatCase, noise, type SelfTestCase } from './case.ts';
 
 const ROWS = 37;
@@ -36,6 +38,7 @@ export function quantizeCases(): SelfTestCase[] {
     levelsCase('softmax'),
     levelsCase('gelu'),
     rangeCase(),
+    rowCase(),
     columnCase(),
     gatherCase(),
   ];
@@ -125,6 +128,16 @@ function rangeCase(): SelfTestCase {
   const expected = rangeStatisticsReference(source, params);
   return floatCase(rangeStatisticsKernel.name, { source }, expected, 1e-12, (device, buffers, statistics) =>
     rangeStatistics(device, { ...buffers, statistics }, params),
+  );
+}
+
+function rowCase(): SelfTestCase {
+  const source = noise(2 + 2 * ROWS * (DEPTH + 3), 4, 9);
+  const view = { offset: 2, imageStride: 0, headStride: ROWS * (DEPTH + 3), rowStride: DEPTH + 3 };
+  const params = { images: 1, heads: 2, rows: ROWS, columns: DEPTH, view };
+  const expected = rowStatisticsReference(source, params);
+  return floatCase(rowStatisticsKernel.name, { source }, expected, 1e-12, (device, buffers, statistics) =>
+    rowStatistics(device, { ...buffers, statistics }, params),
   );
 }
 

@@ -1,8 +1,8 @@
 import { submit } from '../../gpu/kernel.ts';
 import { readF32 } from '../../gpu/readback.ts';
-import { rangeStatistics } from '../../kernels/rangeStatistics.ts';
+import { rowStatistics } from '../../kernels/rowStatistics.ts';
 import type { GpuContext } from '../../quantize/context.ts';
-import type { LayerProblem } from '../layerScorer.ts';
+import { rowView, type LayerProblem } from '../layerScorer.ts';
 
 /** The least that a row counts: what only a few rows decide would be fitted to them to the letter. */
 const LEAST_WEIGHT = 0.02;
@@ -53,18 +53,11 @@ export async function tokenWeights(
   for (const { images, gradient } of chunks) {
     const scope = pool.scope();
     try {
-      const statistics = scope.acquire(16 * images * rows, 'row statistics');
-      // Each row is a matrix of its own: what the kernel takes for heads are the rows.
-      const view = {
-        offset: output.offset,
-        imageStride: output.imageStride,
-        headStride: output.rowStride,
-        rowStride: 0,
-      };
-      const params = { images, heads: rows, rows: 1, columns, view };
-      submit(device, [await rangeStatistics(device, { source: gradient, statistics }, params)]);
-      const values = await readF32(device, statistics, 4 * images * rows);
-      for (let row = 0; row < images * rows; row++) roots.push(Math.sqrt(values[4 * row + 3] as number));
+      const statistics = scope.acquire(8 * images * rows, 'row statistics');
+      const params = { images, heads: 1, rows, columns, view: rowView(output) };
+      submit(device, [await rowStatistics(device, { source: gradient, statistics }, params)]);
+      const values = await readF32(device, statistics, 2 * images * rows);
+      for (let row = 0; row < images * rows; row++) roots.push(Math.sqrt(values[2 * row + 1] as number));
     } finally {
       scope.release();
     }
