@@ -12,7 +12,8 @@
 //
 // code = clamp(round(x * inverse_scale) + zero, low, high), ties to even. The group of a row is
 // head * group_head_stride + row / rows_per_group. Bytes past the depth are 0. The product is one correctly rounded f32
-// multiplication, so the codes are bit-exact on every adapter. One invocation a word.
+// multiplication, so the codes are bit-exact on every adapter. One invocation a word of a matrix, for all candidates: what it costs to
+// find and read the values is paid once. Matrices along z.
 //
 // | binding | name           | space          | type       |
 // |---------|----------------|----------------|------------|
@@ -53,41 +54,46 @@ struct Params {
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn quantize_uniform(@builtin(global_invocation_id) gid: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
   let words = (params.depth + 3u) / 4u;
-  let index = gid.y * groups.x * WORKGROUP_SIZE + gid.x;
-  let matrix = index / (words * params.rows);
-  let inside = index % (words * params.rows);
-  let image_index = matrix / params.heads;
-  let head = matrix % params.heads;
-  let image = image_index % params.images;
-  let candidate = image_index / params.images;
-  if (candidate >= params.candidates) { return; }
+  let size = words * params.rows;
+  let inside = gid.y * groups.x * WORKGROUP_SIZE + gid.x;
+  if (inside >= size) { return; }
   var row = inside / words;
   var word = inside % words;
   if (DEPTH_MAJOR == 1u) {
-    row = inside % params.rows;
     word = inside / params.rows;
+    row = inside % params.rows;
   }
-  let group = head * params.group_head_stride + row / params.rows_per_group;
-  let inverse = inverse_scales[candidate * params.groups_per_candidate + group];
-  let first = params.offset + image * params.image_stride + head * params.head_stride + row * params.row_stride;
+  let row_group = row / params.rows_per_group;
   let opposite = bitcast<u32>(i32(-params.zero)) & 0xffu;
-  var packed = 0u;
-  var offsets = 0u;
-  for (var lane = 0u; lane < 4u; lane++) {
-    let d = word * 4u + lane;
-    if (d < params.depth) {
-      let steps = round(source[first + d * params.depth_stride] * inverse); // round: ties to even, as torch.round
-      let code = i32(clamp(steps + params.zero, params.low, params.high));
-      packed |= (bitcast<u32>(code) & 0xffu) << (8u * lane);
-      offsets |= opposite << (8u * lane);
+  let matrices = params.images * params.heads;
+  for (var matrix = gid.z; matrix < matrices; matrix += groups.z) {
+    let image = matrix / params.heads;
+    let head = matrix % params.heads;
+    let first = params.offset + image * params.image_stride + head * params.head_stride + row * params.row_stride;
+    var values = vec4<f32>();
+    var mask = 0u;
+    for (var lane = 0u; lane < 4u; lane++) {
+      let d = word * 4u + lane;
+      if (d < params.depth) {
+        values[lane] = source[first + d * params.depth_stride];
+        mask |= 0xffu << (8u * lane);
+      }
+    }
+    let group = head * params.group_head_stride + row_group;
+    for (var candidate = 0u; candidate < params.candidates; candidate++) {
+      let inverse = inverse_scales[candidate * params.groups_per_candidate + group];
+      let steps = round(values * inverse); // round: ties to even, as torch.round
+      let code = vec4<i32>(clamp(steps + params.zero, vec4<f32>(params.low), vec4<f32>(params.high)));
+      let bytes = (bitcast<vec4<u32>>(code) & vec4<u32>(0xffu)) << vec4<u32>(0u, 8u, 16u, 24u);
+      let packed = (bytes.x | bytes.y | bytes.z | bytes.w) & mask;
+      let place = candidate * matrices + matrix;
+      if (OFFSET == 1u) {
+        let line = (place * params.rows + row) * 2u * words + word;
+        codes[line] = packed;
+        codes[line + words] = (opposite * 0x01010101u) & mask;
+      } else {
+        for (var copy = 0u; copy < REPEAT; copy++) { codes[(place * REPEAT + copy) * size + inside] = packed; }
+      }
     }
   }
-  if (OFFSET == 1u) {
-    let line = (matrix * params.rows + row) * 2u * words + word;
-    codes[line] = packed;
-    codes[line + words] = offsets;
-    return;
-  }
-  let size = words * params.rows;
-  for (var copy = 0u; copy < REPEAT; copy++) { codes[(matrix * REPEAT + copy) * size + inside] = packed; }
 }

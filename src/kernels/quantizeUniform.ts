@@ -96,6 +96,7 @@ export async function quantizeUniform(
   checkRoom('inverseScales', inverseScales, (candidates - 1) * groupsPerCandidate + groups);
   const words = candidates * images * heads * rows * codeWords(depth);
   checkRoom('codes', codes, (zero === undefined ? repeat : 2) * words);
+  const [x, y] = gridFor(device, rows * codeWords(depth), quantizeUniformKernel.overrides.WORKGROUP_SIZE);
   return prepare(
     device,
     quantizeUniformKernel,
@@ -118,7 +119,7 @@ export async function quantizeUniform(
       high: q - 1,
       zero: zero ?? 0,
     },
-    gridFor(device, words, quantizeUniformKernel.overrides.WORKGROUP_SIZE),
+    [x, y, Math.min(images * heads, device.limits.maxComputeWorkgroupsPerDimension)],
     { DEPTH_MAJOR: layout === 'depth-major' ? 1 : 0, REPEAT: repeat, OFFSET: zero === undefined ? 0 : 1 },
   );
 }

@@ -217,6 +217,14 @@ test('codes with a zero point, spelled out', async () => {
   expect(bytes(await run(x, Float32Array.of(1), { ...matrix(1, 5, 4), zero: -5 }))).toEqual(expected);
 });
 
+test('more matrices than a grid has layers', async () => {
+  const images = 70_000;
+  const params: QuantizeUniformParams = { ...matrix(1, 3), images, imageStride: 3, candidates: 2 };
+  const source = activations(3 * images, 5);
+  const inverse = Float32Array.of(3, 7);
+  expectSame(await run(source, inverse, params), quantizeUniformReference(source, inverse, params));
+});
+
 test('folds a grid that x alone cannot hold', async () => {
   const rows = 65535 * 64 + 1;
   const source = Float32Array.from({ length: rows }, (_, i) => (i % 251) - 125);
