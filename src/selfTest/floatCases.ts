@@ -2,6 +2,7 @@ import { accumulatePowers, accumulatePowersKernel } from '../kernels/accumulateP
 import { addF32, addF32Kernel } from '../kernels/addF32.ts';
 import { attentionBiasF32, attentionBiasF32Kernel } from '../kernels/attentionBiasF32.ts';
 import { assembleTokensF32, assembleTokensF32Kernel } from '../kernels/assembleTokensF32.ts';
+import { columnSumsF32, columnSumsF32Kernel } from '../kernels/columnSumsF32.ts';
 import { copyRowsF32, copyRowsF32Kernel } from '../kernels/copyRowsF32.ts';
 import { geluBackwardF32, geluBackwardF32Kernel } from '../kernels/geluBackwardF32.ts';
 import { geluF32, geluF32Kernel } from '../kernels/geluF32.ts';
@@ -10,6 +11,7 @@ import { layerNormF32, layerNormF32Kernel } from '../kernels/layerNormF32.ts';
 import { denseMatrix, matmulF32, matmulF32Kernel, transposed, type MatmulF32Kind } from '../kernels/matmulF32.ts';
 import { matmulF32SubgroupsKernel } from '../kernels/matmulF32Subgroups.ts';
 import { rootMean, rootMeanKernel } from '../kernels/rootMean.ts';
+import { scaleRowsF32, scaleRowsF32Kernel } from '../kernels/scaleRowsF32.ts';
 import { hasSubgroupsOfFour } from '../kernels/subgroups.ts';
 import { softmaxBackwardF32, softmaxBackwardF32Kernel } from '../kernels/softmaxBackwardF32.ts';
 import { softmaxF32, softmaxF32Kernel } from '../kernels/softmaxF32.ts';
@@ -17,6 +19,7 @@ import { accumulatePowersReference } from '../reference/accumulatePowers.ts';
 import { addF32Reference } from '../reference/addF32.ts';
 import { assembleTokensF32Reference } from '../reference/assembleTokensF32.ts';
 import { attentionBiasF32Reference } from '../reference/attentionBiasF32.ts';
+import { columnSumsReference } from '../reference/columnSumsF32.ts';
 import { copyRowsF32Reference } from '../reference/copyRowsF32.ts';
 import { geluBackwardF32Reference } from '../reference/geluBackwardF32.ts';
 import { geluF32Reference } from '../reference/geluF32.ts';
@@ -24,6 +27,7 @@ import { layerNormBackwardF32Reference } from '../reference/layerNormBackwardF32
 import { layerNormF32Reference } from '../reference/layerNormF32.ts';
 import { matmulF32Reference } from '../reference/matmulF32.ts';
 import { rootMeanReference } from '../reference/rootMean.ts';
+import { scaleRowsReference } from '../reference/scaleRowsF32.ts';
 import { softmaxBackwardF32Reference } from '../reference/softmaxBackwardF32.ts';
 import { softmaxF32Reference } from '../reference/softmaxF32.ts';
 import { floatCase, integers, noise, type SelfTestCase } from './case.ts';
@@ -48,6 +52,8 @@ export function floatCases(device: GPUDevice): SelfTestCase[] {
     floatCase(addF32Kernel.name, { a: x, b: y }, addF32Reference(x, y, 0.5), 1e-12, (device, buffers, out) =>
       addF32(device, { ...buffers, y: out }, { count: COUNT, scale: 0.5 }),
     ),
+    columnSumsCase(x),
+    scaleRowsCase(x),
     floatCase(geluF32Kernel.name, { x }, geluF32Reference(x), 1e-12, (device, buffers, out) =>
       geluF32(device, { ...buffers, y: out }, { count: COUNT }),
     ),
@@ -109,6 +115,24 @@ function matmulCase(kind: MatmulF32Kind): SelfTestCase {
   const { name } = kind === 'plain' ? matmulF32Kernel : matmulF32SubgroupsKernel;
   return floatCase(name, { a, b, bias }, expected, 1e-12, (device, buffers, c) =>
     matmulF32(device, { ...buffers, c }, shape, kind),
+  );
+}
+
+function columnSumsCase(source: Float32Array): SelfTestCase {
+  const weights = noise(ROWS, 11);
+  const shape = { images: 1, rows: ROWS, columns: COLUMNS };
+  const { sums: expected } = columnSumsReference(source, weights, shape);
+  return floatCase(columnSumsF32Kernel.name, { source, weights }, expected, 1e-11, (device, buffers, sums) =>
+    columnSumsF32(device, { ...buffers, sums }, shape),
+  );
+}
+
+function scaleRowsCase(source: Float32Array): SelfTestCase {
+  const factors = noise(ROWS, 12);
+  const shape = { rows: ROWS, columns: COLUMNS };
+  const expected = scaleRowsReference(source, factors, shape);
+  return floatCase(scaleRowsF32Kernel.name, { source, factors }, expected, 1e-14, (device, buffers, destination) =>
+    scaleRowsF32(device, { ...buffers, destination }, shape),
   );
 }
 

@@ -1,6 +1,6 @@
 import { submit } from '../../gpu/kernel.ts';
 import { readF32 } from '../../gpu/readback.ts';
-import { denseMatrix, matmulF32 } from '../../kernels/matmulF32.ts';
+import { columnSumsF32 } from '../../kernels/columnSumsF32.ts';
 import type { GpuContext } from '../../quantize/context.ts';
 
 /**
@@ -24,21 +24,8 @@ export async function addColumnSums(
   try {
     const weights = scope.upload(rowWeights, 'row weights');
     const perImage = scope.acquire(4 * images * columns, 'column sums');
-    const dispatch = await matmulF32(
-      device,
-      { a: weights, b: source, bias: null, c: perImage },
-      {
-        rows: 1,
-        columns,
-        depth: rows,
-        heads: 1,
-        images,
-        a: denseMatrix(1, rows),
-        b: denseMatrix(rows, columns),
-        c: denseMatrix(1, columns),
-      },
-    );
-    submit(device, [dispatch]);
+    const buffers = { source, weights, sums: perImage };
+    submit(device, [await columnSumsF32(device, buffers, { images, rows, columns })]);
     const values = await readF32(device, perImage, images * columns);
     for (let i = 0; i < values.length; i++) {
       const column = i % columns;

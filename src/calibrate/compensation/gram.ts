@@ -2,11 +2,12 @@ import { submit } from '../../gpu/kernel.ts';
 import { readF32 } from '../../gpu/readback.ts';
 import { copyRowsF32 } from '../../kernels/copyRowsF32.ts';
 import { denseMatrix, matmulF32, type StridedMatrix } from '../../kernels/matmulF32.ts';
+import { scaleRowsF32 } from '../../kernels/scaleRowsF32.ts';
 import type { GpuContext } from '../../quantize/context.ts';
 import type { LeftQuantizer } from '../../quantize/floatQuantizer.ts';
 import type { LayerProblem } from '../layerScorer.ts';
 import { addColumnSums } from './columnSums.ts';
-import { layerProduct, uploadIdentity } from './layerProduct.ts';
+import { quantizedInputs } from './quantizedInputs.ts';
 
 /** Products of a layer's inputs over all rows of all images: X captured, X^ quantized and dequantized; D what rows count. */
 export interface GramMatrices {
@@ -50,18 +51,19 @@ export async function gramMatrices(
   let total = 0;
   const whole = context.pool.scope();
   try {
-    const identity = uploadIdentity(a, depth, whole);
+    const inputsOf = quantizedInputs(context, problem, a, whole);
     let firstRow = 0;
     for (const chunk of problem.chunks) {
       const scope = context.pool.scope();
       try {
         const count = chunk.images * rows;
-        const values = await layerProduct(context, problem, chunk, identity, scope);
+        const values = await inputsOf(chunk, scope);
         let counted = values;
         if (rowWeights) {
           counted = scope.acquire(4 * count * depth, 'weighted inputs');
           const weights = scope.upload(rowWeights.subarray(firstRow, firstRow + count), 'row weights');
-          await scaleRows(context, values, weights, counted, count, depth);
+          const buffers = { source: values, factors: weights, destination: counted };
+          submit(context.device, [await scaleRowsF32(context.device, buffers, { rows: count, columns: depth })]);
         }
         const shape = { images: chunk.images, rows, depth };
         const left = scope.acquire(4 * chunk.images * depth * paddedRows(rows), 'transposed inputs');
@@ -186,18 +188,4 @@ async function addProducts(
       }
     }
   }
-}
-
-/** `scaled[row] = weights[row] * source[row]`: a product of depth 1 for each row. */
-async function scaleRows(
-  { device }: GpuContext,
-  source: GPUBuffer,
-  weights: GPUBuffer,
-  scaled: GPUBuffer,
-  rows: number,
-  columns: number,
-): Promise<void> {
-  const each = denseMatrix(1, columns);
-  const shape = { rows: 1, columns, depth: 1, heads: 1, images: rows, a: denseMatrix(1, 1), b: each, c: each };
-  submit(device, [await matmulF32(device, { a: weights, b: source, bias: null, c: scaled }, shape)]);
 }

@@ -2,7 +2,6 @@ import type { BufferScope } from '../../gpu/buffers.ts';
 import { submit } from '../../gpu/kernel.ts';
 import type { GpuContext } from '../../quantize/context.ts';
 import type { LeftQuantizer, RightQuantizer } from '../../quantize/floatQuantizer.ts';
-import type { UniformQuantizer } from '../../quantize/quantizer.ts';
 import { runLayer, weightWords, type DeviceWeight } from '../../quantize/quantizedExecutor.ts';
 import type { CapturedChunk, LayerProblem } from '../layerScorer.ts';
 
@@ -24,17 +23,6 @@ export function uploadWeight(
 ): ProductWeight {
   const words = scope.upload(weightWords(codes, outFeatures, codes.length / outFeatures, { a, b }), 'weight codes');
   return { a, b, weight: { codes: words, bias: bias && scope.upload(bias, 'bias') }, outFeatures };
-}
-
-/**
- * The identity as a weight: its product with quantized inputs is their values. Whatever the quantizer of an input can do, its
- * dequantization is thus that of inference.
- */
-export function uploadIdentity(a: LeftQuantizer, depth: number, scope: BufferScope): ProductWeight {
-  const codes = new Int8Array(depth * depth);
-  for (let k = 0; k < depth; k++) codes[k * depth + k] = 1;
-  const b: UniformQuantizer = { type: 'uniform', bits: 2, granularity: 'tensor', scales: [1] };
-  return uploadWeight(codes, null, { a, b }, depth, scope);
 }
 
 /** f32 `[images][rows][outFeatures]`: what inference computes from the captured input of a chunk; owned by `scope`. */
