@@ -127,23 +127,28 @@ function rangeOf({ low, high, rows }: Observed, heads: readonly (readonly number
   return { low, high, counts, moments: heads.map((channels) => momentsOf(rows, columns, channels)) };
 }
 
-/** Summed row by row, so that chunks change nothing. */
+/** Summed in blocks of rows that go on from chunk to chunk: how images are cut changes nothing. */
 function momentsOf(chunks: readonly Float32Array[], columns: number, channels: readonly number[]): HeadMoments {
   const size = channels.length;
   const mean = new Float64Array(size);
   const products = new Float64Array(size * size);
-  const row = new Float64Array(size);
-  let count = 0;
+  const block = new Float64Array(size * BLOCK_ROWS);
+  let [count, filled] = [0, 0];
   for (const values of chunks) {
     for (let first = 0; first < values.length; first += columns, count++) {
-      channels.forEach((channel, i) => (row[i] = values[first + channel] as number));
       for (let i = 0; i < size; i++) {
-        const x = row[i] as number;
+        const x = values[first + (channels[i] as number)] as number;
+        block[i * BLOCK_ROWS + filled] = x;
         mean[i] = (mean[i] as number) + x;
-        for (let j = 0; j <= i; j++)
-          products[i * size + j] = (products[i * size + j] as number) + x * (row[j] as number);
       }
+      if (++filled < BLOCK_ROWS) continue;
+      addProducts(block, products, size);
+      filled = 0;
     }
+  }
+  if (filled > 0) {
+    for (let i = 0; i < size; i++) block.fill(0, i * BLOCK_ROWS + filled, (i + 1) * BLOCK_ROWS);
+    addProducts(block, products, size);
   }
   const symmetric = products.map((_, i) => {
     const [a, b] = [Math.floor(i / size), i % size];
@@ -151,3 +156,22 @@ function momentsOf(chunks: readonly Float32Array[], columns: number, channels: r
   });
   return { channels, mean: mean.map((sum) => sum / count), products: symmetric };
 }
+
+/** Rows that are multiplied together: a processor keeps those of one channel in registers. */
+const BLOCK_ROWS = 8;
+
+/** `products[i][j] += sum of block[i] block[j]`, j <= i. */
+function addProducts(block: Float64Array, products: Float64Array, size: number): void {
+  for (let i = 0; i < size; i++) {
+    const [a0, a1, a2, a3, a4, a5, a6, a7] = block.subarray(i * BLOCK_ROWS, (i + 1) * BLOCK_ROWS) as unknown as Eight;
+    for (let j = 0, at = 0; j <= i; j++, at += BLOCK_ROWS) {
+      const first = a0 * (block[at] as number) + a1 * (block[at + 1] as number);
+      const second = a2 * (block[at + 2] as number) + a3 * (block[at + 3] as number);
+      const third = a4 * (block[at + 4] as number) + a5 * (block[at + 5] as number);
+      const fourth = a6 * (block[at + 6] as number) + a7 * (block[at + 7] as number);
+      products[i * size + j] = (products[i * size + j] as number) + (first + second + (third + fourth));
+    }
+  }
+}
+
+type Eight = readonly [number, number, number, number, number, number, number, number];

@@ -1,8 +1,8 @@
 import { TOGETHER } from './products.ts';
 import type { WeightGrid } from './weightCodes.ts';
 
-/** Weights that are computed in one go: some hundredths of a second. */
-const WEIGHTS = 2 ** 14;
+/** Weights that are computed in one go: a few milliseconds, for which a search that waits for this thread stands still. */
+const WEIGHTS = 2 ** 11;
 
 /**
  * Computes the rows of a weight part by part, each of whole groups of `TOGETHER`, and lets other work of this thread go on in between:
@@ -23,9 +23,14 @@ export async function byRows(grid: WeightGrid, compute: (part: WeightGrid, first
   }
 }
 
-/** Until all that waits for this thread had its turn. */
+/** Until all that waits for this thread had its turn: by a message, since timers wait a millisecond, or four in a page. */
 function otherWork(): Promise<void> {
   return new Promise((resolve) => {
-    setTimeout(resolve, 0);
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => {
+      port1.close();
+      resolve();
+    };
+    port2.postMessage(null);
   });
 }
