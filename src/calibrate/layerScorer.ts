@@ -54,8 +54,8 @@ export function isRowMetric(metric: Metric): metric is RowMetric {
   return metric === 'cosine' || metric === 'pearson';
 }
 
-/** Most bytes that the codes, or the partial scores, of one batch of candidates may take. */
-const BATCH_BYTES = 48 * 2 ** 20;
+/** Most bytes that the codes, or the partial scores, of one batch of candidates may take; there are two at once. */
+const BATCH_BYTES = 24 * 2 ** 20;
 
 /**
  * Scores pairs of quantizers of a layer: the error of the integer product that inference will compute, against the captured
@@ -74,21 +74,26 @@ export async function scoreCandidates(
   const candidates = Math.max(a.length, b.length);
   const groupCount = groups.by === 'heads' ? problem.geometry.heads : groups.parts;
   const totals = Array.from({ length: candidates }, () => new Float64Array(groupCount));
-  for (const chunk of problem.chunks) {
-    const size = Math.min(candidates, candidatesPerBatch(problem, chunk, a, groups));
-    for (let first = 0; first < candidates; first += size) {
-      const last = Math.min(first + size, candidates);
-      const scope = context.pool.scope();
-      try {
+  // one batch is computed while the scores of the one before it are read and added up
+  let before: Promise<void> | undefined;
+  try {
+    for (const chunk of problem.chunks) {
+      const size = Math.min(candidates, candidatesPerBatch(problem, chunk, a, groups));
+      for (let first = 0; first < candidates; first += size) {
+        const last = Math.min(first + size, candidates);
         const left = a.length > 1 ? a.slice(first, last) : a;
         const right = b.length > 1 ? b.slice(first, last) : b;
-        const partials = await scoreBatch(context, problem, chunk, left, right, groups, scope);
-        addPartials(totals.slice(first, last), partials, problem, chunk.images, groups);
-      } finally {
-        scope.release();
+        const partials = await submitBatch(context, problem, chunk, left, right, groups);
+        await before;
+        before = partials().then((values) => {
+          addPartials(totals.slice(first, last), values, problem, chunk.images, groups);
+          onBatch(((last - first) / candidates) * (chunk.images / imageCount(problem)));
+        });
+        before.catch(() => undefined); // thrown where it is awaited
       }
-      onBatch(((last - first) / candidates) * (chunk.images / imageCount(problem)));
     }
+  } finally {
+    await before;
   }
   return totals;
 }
@@ -117,7 +122,26 @@ function partCount(groups: ScoreGroups): number {
   return groups.by === 'heads' ? 1 : groups.parts;
 }
 
-async function scoreBatch(
+/** Submits the work of a batch; what it returns reads the partial scores and frees the buffers. */
+async function submitBatch(
+  context: GpuContext,
+  problem: LayerProblem,
+  chunk: CapturedChunk,
+  a: readonly ActivationQuantizer[],
+  b: readonly UniformQuantizer[],
+  groups: ScoreGroups,
+): Promise<() => Promise<Float32Array>> {
+  const scope = context.pool.scope();
+  try {
+    const { partials, count } = await encodeAndScore(context, problem, chunk, a, b, groups, scope);
+    return () => readF32(context.device, partials, count).finally(() => scope.release());
+  } catch (error) {
+    scope.release();
+    throw error;
+  }
+}
+
+async function encodeAndScore(
   { device }: GpuContext,
   problem: LayerProblem,
   chunk: CapturedChunk,
@@ -125,7 +149,7 @@ async function scoreBatch(
   b: readonly UniformQuantizer[],
   groups: ScoreGroups,
   scope: BufferScope,
-): Promise<Float32Array> {
+): Promise<{ readonly partials: GPUBuffer; readonly count: number }> {
   const { geometry } = problem;
   const metric = metricOf(problem, groups);
   const { heads, rows, depth, columns } = geometry;
@@ -174,7 +198,7 @@ async function scoreBatch(
     const cosines = scope.acquire(4 * count, 'cosines');
     work.push(await scoreCosine(device, { ...buffers, cosines }, { ...params, parts, metric }));
     submit(device, work);
-    return readF32(device, cosines, count);
+    return { partials: cosines, count };
   }
   const lines = candidates * images * heads * Math.ceil(rows / ROWS_PER_GROUP);
   const partials = scope.acquire(4 * lines * columns, 'partial scores');
@@ -182,12 +206,12 @@ async function scoreBatch(
   work.push(await scoreElementwise(device, { ...buffers, gradient, partials }, { ...params, metric, gradient: view }));
   if (parts === columns) {
     submit(device, work);
-    return readF32(device, partials, lines * columns);
+    return { partials, count: lines * columns };
   }
   const sums = scope.acquire(4 * lines * parts, 'score sums');
   work.push(await reduceColumns(device, { source: partials, sums }, { rows: lines, columns, parts }));
   submit(device, work);
-  return readF32(device, sums, lines * parts);
+  return { partials: sums, count: lines * parts };
 }
 
 async function encodeRightOf(
