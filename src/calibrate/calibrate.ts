@@ -52,8 +52,8 @@ export interface CalibrationControl extends Control {
 
 /**
  * Tokens of which folding judges the range of a channel, at least: of fewer, other images pass it by far. Windows have theirs counted
- * together, stages of a Swin each by its own. The embedded sample, W8A8,
- * 2 images of 65 tokens: KL 0.38 with folding, 0.008 without; 32 images: 0.001.
+ * together, stages of a Swin each by its own. The embedded sample, W8A8, 2 images of 65 tokens: KL 0.38 with folding, 0.008 without; 32
+ * images: 0.001.
  */
 const FEWEST_FOLDING_TOKENS = 1024;
 

@@ -28,7 +28,7 @@ interface Checkpoint {
 }
 
 /** Raised whenever the search or a kernel changes what a calibration gives, so that no run goes on from results of another method. */
-const METHOD_VERSION = 3
+const METHOD_VERSION = 3;
 
 /** Everything that the float gradients and the recipe depend on: a checkpoint of another run is not used. */
 export async function checkpointKey(
