@@ -8,8 +8,9 @@ import { compareRecipes } from '../../src/report/compareRecipes.ts';
 import { recipeView } from '../../src/report/data.ts';
 import { reportHtml } from '../../src/report/html.ts';
 import { readRun } from '../../src/report/readRun.ts';
+import { seriousViolations } from '../support/axe.ts';
 import { launchBrowser } from '../support/browser.ts';
-import { REPORT_LAYERS, reportRecipe, runDocument } from '../support/reportCase.ts';
+import { REPORT_LAYERS, reportOf, reportRecipe, runDocument } from '../support/reportCase.ts';
 
 const LABEL = `out/"><script>document.title='taken'</script>`;
 const script = readFileSync(path.join(import.meta.dirname, '../../dist/reportScript.js'), 'utf8');
@@ -25,7 +26,9 @@ beforeAll(async () => {
   const recipe = recipeView(reportRecipe(), LABEL, run);
   const [, pv, fc2] = REPORT_LAYERS;
   const hostile = { ...fc2!, name: '<img src=x onerror="document.title=1">' };
-  const other = recipeView(reportRecipe({ layers: [pv!, hostile] }), 'other', null);
+  const better = { ...pv!, score: 0.01, a: { ...pv!.a, shift: 6 } } as typeof hostile;
+  const again = readRun(JSON.stringify(runDocument({ layerReports: [reportOf(pv!, 15)] })), 'again.json');
+  const other = recipeView(reportRecipe({ layers: [better, hostile] }), 'other', again);
   writeFileSync(path.join(folder, 'report.html'), await reportHtml({ kind: 'report', recipe, evaluation }, script));
   writeFileSync(path.join(folder, 'diff.html'), await reportHtml(compareRecipes(recipe, other), script));
 });
@@ -59,7 +62,13 @@ describe('a report opened from the disk', () => {
     expect(await page.textContent('h1')).toBe(LABEL);
     const text = await page.innerText('main');
     for (const shown of [
-      ...['70.00 %', '72.00 %', '97.00 %', '<script>alert(1)</script>', '"><img src=x onerror=alert(2)>.png'],
+      ...[
+        '72.00 % float, 70.00 % quantized, 50 images',
+        '91.00 % float, 90.00 % quantized',
+        '97.00 %',
+        '<script>alert(1)</script>',
+        '"><img src=x onerror=alert(2)>.png',
+      ],
       ...[
         'vit <i>tiny</i>',
         'v a (software)',
@@ -75,6 +84,28 @@ describe('a report opened from the disk', () => {
     expect(pictures).toHaveLength(6); // map, two histograms, a score curve, times, Pareto curve
     expect(pictures[0]).toContain('the largest is in blocks.0.attn.pv, 12.0 dB');
     expect(pictures[1]).toContain('points of fine range');
+    expect(pictures[3]).toContain('hessian is lowest at 1, mse is lowest at 1');
+    expect(pictures[4]).toBe('Times: search attn.pv 0.90 s, forward 0.01 s');
+    expect(pictures[5]).toBe('3 best choices; chosen: 4.9 bits, 0.02 nats');
+    const fills = await page.$$eval('[role="img"] rect[fill^="color-mix"]', (cells) =>
+      cells.map((cell) => [
+        cell.querySelector('title')?.textContent,
+        /[\d.]+%/.exec(cell.getAttribute('fill') ?? '')?.[0],
+      ]),
+    );
+    expect(fills, 'the deeper the larger the error').toEqual([
+      ['patch_embed: 40.0 dB', '28.6%'],
+      ['blocks.0.attn.pv: 12.0 dB', '100.0%'],
+      ['blocks.0.mlp.fc2: 25.0 dB', '71.4%'],
+    ]);
+    const row = page.locator('main tbody tr').first();
+    const cells = await row.locator('td').allInnerTexts();
+    expect(cells.filter((text) => text !== '')).toEqual([
+      ...['12.0', '0.9931', '0.12 %', '3.00 %', '0.34 %', '5.00 %', '2.00e-2'],
+      ...['6 bits, twin, shift 4', '4', '6 bits, uniform', '0.04 (0.02 to 0.06, 3)'],
+    ]);
+    const mark = row.locator('svg path[style*="dasharray"]');
+    expect(await mark.getAttribute('d'), 'at the chosen scale').toBe('M42.0 0V22');
     expect(await page.$$eval('main img, main script', (found) => found.length)).toBe(0);
     await page.close();
     expect(trouble).toEqual([]);
@@ -129,6 +160,7 @@ describe('a report opened from the disk', () => {
         getComputedStyle(document.body).backgroundColor,
       ]);
       expect(over).toBeLessThanOrEqual(0);
+      expect(await seriousViolations(page)).toEqual([]);
       expect(ground).toBe(colorScheme === 'dark' ? 'rgb(18, 23, 30)' : 'rgb(251, 252, 253)');
       await page.close();
       expect(trouble).toEqual([]);
@@ -142,6 +174,11 @@ test('two recipes stand side by side, hostile names as text', async () => {
   const layers = await layersShown(page);
   expect(layers).toContain('<img src=x onerror="document.title=1">');
   expect(layers).toContain('blocks.0.mlp.fc2');
+  const changed = page.locator('main tr').filter({ hasText: 'blocks.0.attn.pv' });
+  expect((await changed.locator('td').allInnerTexts()).slice(0, 2), 'score over score, and gain').toEqual([
+    ...['0.5000', '+3'],
+  ]);
+  expect(await changed.innerText()).toMatch(/\+2\s+6 bits, twin, shift 4 → 6 bits, twin, shift 6/);
   expect(await page.$$eval('main img, main script', (found) => found.length)).toBe(0);
   await page.close();
   expect(trouble).toEqual([]);

@@ -26,10 +26,11 @@ export const REPORT_LAYERS: readonly LayerRecipe[] = [
 export function reportOf({ name, kind }: LayerRecipe, sqnrDb: number): LayerReport {
   const operand = name === 'patch_embed' ? 'pixels' : name.endsWith('pv') ? 'post-softmax' : 'post-gelu';
   const counts = Array.from({ length: 50 }, (_, i) => 1 + (i % 7) * 30);
-  const held = { histogram: { low: -0.17, high: 4, counts }, clipped: 0.0012, saturated: 0.03 };
+  const a = { histogram: { low: -0.17, high: 4, counts }, clipped: 0.0012, saturated: 0.03 };
+  const b = { histogram: { low: -1, high: 1, counts }, clipped: 0.0034, saturated: 0.05 };
   const curve = [3, 1.5, 1, 1.4, 2.9];
   return {
-    ...{ name, kind, operand, sqnrDb, a: held, b: held },
+    ...{ name, kind, operand, sqnrDb, a, b },
     unit: name === 'patch_embed' ? 'embed' : 'blocks.0',
     cosine: 1 - 1 / sqnrDb ** 2,
     curves: [

@@ -27,8 +27,9 @@ export function shortNumber(value: number): string {
   return magnitude < 1e-4 || magnitude >= 1e5 ? value.toExponential(1) : String(Number(value.toPrecision(3)));
 }
 
-/** A drawn chart with its name for screen readers. */
+/** A drawn chart with its name for screen readers; those that Plot gives to the groups in it are of no role that can have one. */
 export function labelled<T extends Element>(chart: T, label: string): T {
+  for (const group of chart.querySelectorAll('g[aria-label]')) group.removeAttribute('aria-label');
   chart.setAttribute('role', 'img');
   chart.setAttribute('aria-label', label);
   chart.classList.add('chart');
