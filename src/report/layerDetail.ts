@@ -1,4 +1,5 @@
 import { CAPTIONS, type Caption } from './captions.ts';
+import type { ChartSize } from './charts/chart.ts';
 import { histogramChart } from './charts/histogram.ts';
 import { scoreCurvesChart, type ExtraCurve } from './charts/scoreCurves.ts';
 import type { LayerView } from './data.ts';
@@ -6,20 +7,32 @@ import { elementsOf } from './element.ts';
 import { operandNames } from './operandNames.ts';
 import { quantizerText, scalesText, shareText } from './text.ts';
 
-/** A picture with its title, what to look for and where the paper tells of it. */
+/**
+ * A picture with its title, what to look for and where the paper tells of it.
+ *
+ * @param chart draws it; told again when the room for it changes, as on a phone that is turned
+ */
 export function picture(
-  document: Document,
+  { width, document }: ChartSize,
   { title, lookFor, section }: Caption,
   what: string,
-  chart: Element,
+  chart: (size: ChartSize) => Element,
 ): HTMLElement {
   const make = elementsOf(document);
+  const holder = make('div', {}, chart({ width, document }));
+  let drawn = width;
+  new ResizeObserver(([entry]) => {
+    const room = Math.floor(entry?.contentRect.width ?? 0);
+    if (room === 0 || Math.abs(room - drawn) < 2) return;
+    drawn = room;
+    holder.replaceChildren(chart({ width: room, document }));
+  }).observe(holder);
   const source = section === null ? '' : ` PTQ4ViT, ${section}.`;
   return make(
     'figure',
     { class: 'picture' },
     make('h4', {}, what === '' ? title : `${title}: ${what}`),
-    chart,
+    holder,
     make('figcaption', {}, `${lookFor}${source}`),
   );
 }
@@ -52,18 +65,15 @@ export function layerDetail(
   if (report) {
     const shaped = report.operand === 'post-softmax' || report.operand === 'post-gelu';
     pictures.push(
-      picture(
-        document,
-        CAPTIONS[shaped ? report.operand : 'plain'],
-        first,
-        histogramChart(report.a, a.quantizer, size),
+      picture(size, CAPTIONS[shaped ? report.operand : 'plain'], first, (fit) =>
+        histogramChart(report.a, a.quantizer, fit),
       ),
-      picture(document, CAPTIONS.plain, second, histogramChart(report.b, b.quantizer, size)),
+      picture(size, CAPTIONS.plain, second, (fit) => histogramChart(report.b, b.quantizer, fit)),
     );
     for (const curve of report.curves) {
       if (Object.keys(curve.metrics).length === 0) continue;
-      const chart = scoreCurvesChart(curve, size, extra);
-      pictures.push(picture(document, CAPTIONS.curves, curve.operand === 'a' ? first : second, chart));
+      const what = curve.operand === 'a' ? first : second;
+      pictures.push(picture(size, CAPTIONS.curves, what, (fit) => scoreCurvesChart(curve, fit, extra)));
     }
   }
   const list = make(

@@ -43,6 +43,8 @@ export function reportPage(document: Document, { recipe, evaluation }: ReportDat
   if (worst) show(worst.name);
   const cells = layers.map(({ name, unit, report }) => ({ name, unit, sqnrDb: report?.sqnrDb ?? null }));
   const size = { width: wide, document };
+  const column = { width: half, document };
+  const pareto = run?.pareto;
   const without =
     'The run kept no figures of single layers: quantize with --report writes them into the file beside the recipe.';
   return make(
@@ -58,7 +60,7 @@ export function reportPage(document: Document, { recipe, evaluation }: ReportDat
       : []),
     ...(reported ? [] : [make('p', { class: 'note' }, without)]),
     make('h2', {}, 'Layers'),
-    ...(reported ? [picture(document, CAPTIONS.map, '', layerMap(cells, size, select))] : []),
+    ...(reported ? [picture(size, CAPTIONS.map, '', (fit) => layerMap(cells, fit, select))] : []),
     layerTable(document, layers, select, reported),
     make('h2', {}, 'One layer'),
     make('p', {}, make('label', { for: 'layer' }, 'Layer '), choice),
@@ -67,10 +69,8 @@ export function reportPage(document: Document, { recipe, evaluation }: ReportDat
     make(
       'div',
       { class: 'pictures' },
-      ...(run ? [picture(document, CAPTIONS.stages, '', stageTimesChart(run.stageMs, { ...size, width: half }))] : []),
-      ...(run?.pareto
-        ? [picture(document, CAPTIONS.pareto, '', paretoChart(run.pareto, { ...size, width: half }))]
-        : []),
+      ...(run ? [picture(column, CAPTIONS.stages, '', (fit) => stageTimesChart(run.stageMs, fit))] : []),
+      ...(pareto ? [picture(column, CAPTIONS.pareto, '', (fit) => paretoChart(pareto, fit))] : []),
     ),
     make('details', {}, make('summary', {}, 'Options'), facts(document, optionRows(recipe))),
   );

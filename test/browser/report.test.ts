@@ -162,6 +162,11 @@ describe('a report opened from the disk', () => {
       expect(over).toBeLessThanOrEqual(0);
       expect(await seriousViolations(page)).toEqual([]);
       expect(ground).toBe(colorScheme === 'dark' ? 'rgb(18, 23, 30)' : 'rgb(251, 252, 253)');
+      if (file === 'report.html') {
+        await page.setViewportSize({ width: 1000, height: 700 }); // as a phone that is turned, or a window that is pulled
+        await page.waitForFunction(() => (document.querySelector('.chart')?.clientWidth ?? 0) === 1000 - 32);
+        expect(await page.locator('.chart').count()).toBe(6);
+      }
       await page.close();
       expect(trouble).toEqual([]);
     }
