@@ -1,6 +1,5 @@
 /** What a person can choose on the page. */
-import type { CalibrationOverrides, NonlinearChoice, NonlinearOption } from '../src/index.ts';
-import type { Metric } from '../src/calibrate/options.ts';
+import type { CalibrationOverrides, Metric, NonlinearChoice, NonlinearOption } from '../src/index.ts';
 
 export interface Settings {
   readonly weightBits: number;

@@ -1,5 +1,5 @@
 /** The form of the settings. */
-import { METRICS } from '../src/calibrate/options.ts';
+import { METRICS } from '../src/index.ts';
 import { byId, element } from './dom.ts';
 import { DEFAULT_SETTINGS, type Settings } from './settings.ts';
 

@@ -19,12 +19,20 @@ export {
   loadModelFiles,
   fetchModel,
   readModelFile,
+  selfTest,
   writeModelFile,
 } from './jobs.ts';
 export type { CalibrationControl, CalibrationResult } from './calibrate/calibrate.ts';
 export type { CalibrationImage } from './calibrate/imageChunks.ts';
 export { CalibrationError } from './calibrate/errors.ts';
-export { OPTION_FIELDS, PRESET_NAMES, type CalibrationOptions, type PresetName } from './calibrate/options.ts';
+export {
+  METRICS,
+  OPTION_FIELDS,
+  PRESET_NAMES,
+  type CalibrationOptions,
+  type Metric,
+  type PresetName,
+} from './calibrate/options.ts';
 export { calibrationOptions, type CalibrationOverrides } from './calibrate/presets.ts';
 export type { Control, Progress } from './calibrate/progress.ts';
 export type { CheckpointStore } from './calibrate/checkpoint.ts';
@@ -50,6 +58,9 @@ export type { OperationTime } from './infer/profile.ts';
 export type { FloatKind } from './infer/context.ts';
 export type { ClassifiedImage, Session, SessionOptions } from './infer/session.ts';
 export type { TileCache, TileOptions } from './infer/tiles.ts';
+export type { DecodedImage } from './io/images.ts';
+export { searchedLayers } from './model/graph.ts';
+export type { SelfTestResult } from './selfTest/selfTest.ts';
 export type { Runner } from './simulate/simulate.ts';
 export { accuracy, type Accuracy } from './evaluate/accuracy.ts';
 export { compareLogits, type Comparison } from './evaluate/compare.ts';

@@ -4,11 +4,13 @@ import type * as curves from './calibrate/layerCurve.ts';
 import type * as exporting from './export/exportModel.ts';
 import type * as onnx from './export/onnx/exportOnnx.ts';
 import type { IntegerModel } from './format/model.ts';
+import type { Gpu } from './gpu/device.ts';
 import type * as loading from './model/load.ts';
 import type * as files from './model/modelFiles.ts';
 import type * as references from './infer/referenceEngine.ts';
 import type * as sessions from './infer/session.ts';
 import type * as fetching from './model/fetchModel.ts';
+import type { SelfTestResult } from './selfTest/selfTest.ts';
 import type * as simulation from './simulate/simulate.ts';
 
 /** Reads a float model in any layout: `loadModel` of model/load.ts. */
@@ -93,3 +95,8 @@ export async function writeModelFile(model: IntegerModel): Promise<Uint8Array> {
 export const fetchModel: typeof fetching.fetchModel = async (...job) => {
   return (await import('./model/fetchModel.ts')).fetchModel(...job);
 };
+
+/** Compares every kernel with its twin on this device: `selfTest` of selfTest/selfTest.ts. */
+export async function selfTest(gpu: Gpu): Promise<readonly SelfTestResult[]> {
+  return (await import('./selfTest/selfTest.ts')).selfTest(gpu);
+}

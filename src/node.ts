@@ -65,4 +65,3 @@ export { readRun } from './report/readRun.ts';
 export { loadRecipeFiles, loadRecipeFolder, recipePaths, type RecipeFolder } from './node/recipeFolder.ts';
 export { loadSettings } from './node/settings.ts';
 export { requireImages, selectImages, type ImageSelection, type SelectOptions } from './node/selectImages.ts';
-export { selfTest, type SelfTestResult } from './selfTest/selfTest.ts';

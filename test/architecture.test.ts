@@ -60,7 +60,9 @@ const JOBS = [
   'format/writeModelFile.ts',
   'infer/referenceEngine.ts',
   'infer/session.ts',
+  'io/readImage.ts',
   'model/fetchModel.ts',
+  'selfTest/selfTest.ts',
   'simulate/simulate.ts',
 ];
 const OPTIONAL = [

@@ -1,5 +1,5 @@
 /** The self-test of a device: once for each, however many runs it has. */
-import { DeviceLostError, type Gpu } from '../../src/index.ts';
+import { DeviceLostError, selfTest, type Gpu } from '../../src/index.ts';
 import type { SelfTestVerdict } from '../record.ts';
 
 const begun = new WeakMap<Gpu, Promise<SelfTestVerdict>>();
@@ -22,7 +22,6 @@ export function testKernels(gpu: Gpu): Promise<SelfTestVerdict> {
 }
 
 async function test(gpu: Gpu): Promise<SelfTestVerdict> {
-  const { selfTest } = await import('../../src/selfTest/selfTest.ts');
   const results = await selfTest(gpu);
   try {
     gpu.check();

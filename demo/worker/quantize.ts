@@ -9,6 +9,7 @@ import {
   parseRecipe,
   quantizedWeightsFile,
   recipeText,
+  searchedLayers,
   writeModelFile,
   type CalibrationImage,
   type CalibrationResult,
@@ -18,7 +19,6 @@ import {
   type ReferenceEngine,
   type Session,
 } from '../../src/index.ts';
-import { searchedLayers } from '../../src/model/graph.ts';
 import type { ModelSource, Reply } from '../protocol.ts';
 import type { LayerResult, RunRecord } from '../record.ts';
 import { nonlinearOf, overridesOf, type Settings } from '../settings.ts';

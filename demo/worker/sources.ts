@@ -4,12 +4,10 @@ import {
   loadModelFiles,
   fetchModel,
   FormatError,
+  readImage,
   type CalibrationImage,
   type Model,
-} from '../../src/index.ts';
-import { decodeImage } from '../../src/io/decodeBrowser.ts';
-import { preprocess } from '../../src/io/preprocess.ts';
-import { sha256 } from '../../src/io/sha256.ts';
+} from '../../src/browser.ts';
 import type { ModelSource } from '../protocol.ts';
 import { sampleFile, sampleImages, type SampleImage } from '../sample.ts';
 
@@ -100,9 +98,7 @@ export async function decodePictures(
     signal.throwIfAborted();
     const bytes = new Uint8Array(await picture.content.arrayBuffer());
     try {
-      const rgb = preprocess(await decodeImage(bytes, picture.file), model.config.preprocessing);
-      const image = { file: picture.file, sha256: await sha256(bytes), rgb };
-      decoded.push({ picture, image });
+      decoded.push({ picture, image: await readImage(bytes, picture.file, model.config.preprocessing) });
     } catch (error) {
       if (!(error instanceof FormatError)) throw error;
       if (pictures.length === 1) throw error;

@@ -1,8 +1,14 @@
 /** The worker: one job at a time, everything that computes. */
 import { version } from '../../package.json';
-import { createSession, exportOnnx, FormatError, type Gpu, type Session } from '../../src/index.ts';
-import { decodeImage } from '../../src/io/decodeBrowser.ts';
-import type { DecodedImage } from '../../src/io/images.ts';
+import {
+  createSession,
+  decodeImage,
+  exportOnnx,
+  FormatError,
+  type DecodedImage,
+  type Gpu,
+  type Session,
+} from '../../src/browser.ts';
 import type { DownloadName, Reply, Request } from '../protocol.ts';
 import type { TrueCurve } from '../record.ts';
 import { Adapter } from './adapter.ts';

@@ -4,6 +4,7 @@ import { readModelFile } from '../format/readModelFile.ts';
 import type { DecodedImage } from '../io/images.ts';
 import { preprocess } from '../io/preprocess.ts';
 import { classification, type Classification } from './classification.ts';
+import { integerAttention } from './integerAttention.ts';
 import { referenceOperation, type TensorWords } from './referenceOperations.ts';
 
 export interface ReferenceRunOptions {
@@ -30,6 +31,8 @@ export interface ReferenceEngine {
   ): Promise<Classification>;
   /** Every tensor's words for one image of pixels, as they lie on a device, by name and in the order of computation. */
   trace(pixels: Uint8Array): TensorWords;
+  /** Where the first token of one image of pixels looks: `integerAttention` of integerAttention.ts. */
+  attention(pixels: Uint8Array): Map<string, Float32Array[]>;
 }
 
 /**
@@ -73,6 +76,13 @@ export function referenceEngine(model: IntegerModel): ReferenceEngine {
     return logits;
   };
 
+  const trace = (pixels: Uint8Array) => {
+    checkPixels(pixels, 1, imageBytes);
+    const words = start(pixels);
+    for (const operation of program.operations) referenceOperation(model, operation, words);
+    return words;
+  };
+
   return {
     model,
     logitScale,
@@ -82,12 +92,8 @@ export function referenceEngine(model: IntegerModel): ReferenceEngine {
       const logits = await run(preprocess(image, preprocessing), 1, options);
       return classification(logits, logitScale, labels, top);
     },
-    trace(pixels) {
-      checkPixels(pixels, 1, imageBytes);
-      const words = start(pixels);
-      for (const operation of program.operations) referenceOperation(model, operation, words);
-      return words;
-    },
+    trace,
+    attention: (pixels) => integerAttention(program, trace(pixels)),
   };
 }
 

@@ -1,7 +1,7 @@
 import { readF32 } from '../gpu/readback.ts';
-import type { ExecutionContext, SearchedExecutor } from './context.ts';
+import type { ExecutionContext, SearchedExecutor, Tensors } from './context.ts';
 import { forwardUnit } from './forward.ts';
-import type { Network } from './graph.ts';
+import type { Network, Unit } from './graph.ts';
 import { elementsOf } from './tensors.ts';
 
 export interface ForwardOptions {
@@ -11,6 +11,8 @@ export interface ForwardOptions {
   readonly onProgress?: (images: number) => void;
   /** Stops between units with the signal's reason. */
   readonly signal?: AbortSignal;
+  /** Sees the tensors of every unit of a chunk before they are freed. */
+  readonly onUnit?: (unit: Unit, tensors: Tensors) => Promise<void>;
 }
 
 /**
@@ -38,7 +40,7 @@ export async function forwardNetwork(
   for (let start = 0; start < images; start += chunk) {
     const count = Math.min(chunk, images - start);
     const part = patches.subarray(start * perImage, (start + count) * perImage);
-    logits.set(await forwardChunk(context, network, part, count, executor, options.signal), start * network.numClasses);
+    logits.set(await forwardChunk(context, network, part, count, executor, options), start * network.numClasses);
     options.onProgress?.(start + count);
   }
   return logits;
@@ -57,7 +59,7 @@ async function forwardChunk(
   patches: Float32Array,
   images: number,
   executor: SearchedExecutor | undefined,
-  signal: AbortSignal | undefined,
+  { signal, onUnit }: ForwardOptions,
 ): Promise<Float32Array> {
   const { pool, device } = context;
   let input = pool.upload(patches, 'patches');
@@ -67,6 +69,7 @@ async function forwardChunk(
       const scope = pool.scope();
       try {
         const tensors = await forwardUnit(context, unit, input, images, scope, executor);
+        await onUnit?.(unit, tensors);
         const output = scope.keep(tensors.get(unit.output) as GPUBuffer);
         pool.release(input);
         input = output;

@@ -10,6 +10,7 @@ import {
   largestChunk,
   ParameterStore,
   type ExecutionContext,
+  type ForwardOptions,
   type SearchedExecutor,
 } from '../model/execute.ts';
 import { searchedLayers, type LinearOperation } from '../model/graph.ts';
@@ -24,6 +25,7 @@ import {
   type DeviceWeight,
   type QuantizedLayer,
 } from '../quantize/quantizedExecutor.ts';
+import { firstTokenAttention } from './attention.ts';
 
 /** A network that turns preprocessed images into logits. */
 export interface Runner {
@@ -34,6 +36,11 @@ export interface Runner {
    * @returns f32 `[images, numClasses]`
    */
   logits(images: readonly Uint8Array[]): Promise<Float32Array>;
+  /**
+   * Where the first token of an image looks: by the name of a block, for each head its probabilities over all tokens, f32
+   * `[tokens]`. Blocks whose attention is cut into windows are left out.
+   */
+  attention(image: Uint8Array): Promise<Map<string, Float32Array[]>>;
   destroy(): void;
 }
 
@@ -153,7 +160,17 @@ class NetworkRunner implements Runner {
     return logits;
   }
 
-  async #chunkLogits(images: readonly Uint8Array[]): Promise<Float32Array> {
+  async attention(image: Uint8Array): Promise<Map<string, Float32Array[]>> {
+    const found = new Map<string, Float32Array[]>();
+    await this.#chunkLogits([image], async (unit, tensors) => {
+      const heads = await firstTokenAttention(this.#gpu.device, unit, tensors);
+      if (heads.length > 0) found.set(unit.name, heads);
+    });
+    this.#gpu.check();
+    return found;
+  }
+
+  async #chunkLogits(images: readonly Uint8Array[], onUnit?: ForwardOptions['onUnit']): Promise<Float32Array> {
     const { config, network } = this.#model;
     const patches = concatenate(images.map((rgb) => unfoldPatches(normalizePixels(rgb, config.preprocessing), config)));
     if (this.#executor) {
@@ -161,7 +178,7 @@ class NetworkRunner implements Runner {
       this.#pixelCodes = this.#pool.upload(packRows(codes, 3 * config.patchSize ** 2), 'pixel codes');
     }
     try {
-      const options = { imagesPerChunk: images.length };
+      const options = { imagesPerChunk: images.length, ...(onUnit && { onUnit }) };
       return await forwardNetwork(this.#context, network, patches, images.length, this.#executor, options);
     } finally {
       if (this.#pixelCodes) this.#pool.release(this.#pixelCodes);
