@@ -14,7 +14,7 @@ export const ablationSection: Section = async (setting) => {
     evaluation: evaluation.images.map(({ rgb }) => rgb),
     labels: evaluation.labels,
     preset: setting.ablationPreset,
-    overrides: { search: 'coarse-to-fine', seed: firstSeed(setting) },
+    overrides: { search: 'coarse-to-fine', candidates: 48, rounds: 2, seed: firstSeed(setting) },
     bits: WIDTHS,
   } as const;
   const onRow = (row: AblationRow) => {

@@ -42,7 +42,7 @@ const DEFAULT: Omit<CalibrationOptions, 'preset'> = {
   ...COMMON,
   outerWeightBits: 'at-least-8-below-6',
   search: 'coarse-to-fine',
-  candidates: 32,
+  candidates: 16,
   rounds: 2,
   alpha: 0.2,
   softmax: 'auto',
@@ -54,9 +54,9 @@ const DEFAULT: Omit<CalibrationOptions, 'preset'> = {
 };
 
 const PRESETS: Readonly<Record<PresetName, Omit<CalibrationOptions, 'preset'>>> = {
-  fast: { ...DEFAULT, rounds: 1, candidates: 16, rounding: 'nearest' },
+  fast: { ...DEFAULT, rounds: 1, rounding: 'nearest' },
   default: DEFAULT,
-  best: { ...DEFAULT, gradientDraws: 4, augmentation: 'mirror' },
+  best: { ...DEFAULT, candidates: 32, gradientDraws: 4, augmentation: 'mirror' },
   /** PTQ4ViT as published, with one scale an output channel. */
   paper: { ...COMMON, twinBoundary: 'published' },
   /** Base PTQ of the paper. */
