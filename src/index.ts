@@ -24,7 +24,7 @@ export {
 } from './jobs.ts';
 export type { CalibrationControl, CalibrationResult } from './calibrate/calibrate.ts';
 export type { CalibrationImage } from './calibrate/imageChunks.ts';
-export { CalibrationError } from './calibrate/errors.ts';
+export { CalibrationError, OptionsError } from './calibrate/errors.ts';
 export {
   METRICS,
   OPTION_FIELDS,

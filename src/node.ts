@@ -6,6 +6,7 @@ export {
   type ModelDescription,
   type OperandDescription,
 } from './calibrate/describeModel.ts';
+export { checkMeasurable, checkOptions } from './calibrate/checkOptions.ts';
 export { imageWarnings } from './calibrate/imageWarnings.ts';
 export { chooseFamilies, chooseWidths, type Budget, type MixedPrecision } from './calibrate/mixedPrecision.ts';
 export { measureProductTimes, type ProductTime } from './calibrate/productTimes.ts';

@@ -7,6 +7,7 @@ import {
   FormatError,
   GpuError,
   HubError,
+  OptionsError,
   UnsupportedDeviceError,
 } from '../../src/index.ts';
 import type { Failure } from '../protocol.ts';
@@ -27,8 +28,7 @@ export function failureOf(error: unknown): Failure {
     return { kind: 'memory', message };
   }
   if (error instanceof HubError) return { kind: 'hub', message };
-  if (error instanceof FormatError || error instanceof ExportError || error instanceof CalibrationError) {
-    return { kind: 'input', message };
-  }
+  const ofInput = [FormatError, ExportError, CalibrationError, OptionsError];
+  if (ofInput.some((kind) => error instanceof kind)) return { kind: 'input', message };
   return { kind: 'program', message: error instanceof GpuError ? message : `${message}` };
 }

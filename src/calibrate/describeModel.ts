@@ -2,6 +2,7 @@ import { modelSizes, type ModelSizes } from '../model/config.ts';
 import type { SearchedOperation } from '../model/graph.ts';
 import type { Model } from '../model/load.ts';
 import { multiplyAccumulates, productGeometry } from '../quantize/geometry.ts';
+import { checkOptions } from './checkOptions.ts';
 import { layerPlan } from './layerPlan.ts';
 import { layerOptions, type CalibrationOptions, type LayerOptions, type ShapedQuantizer } from './options.ts';
 
@@ -45,8 +46,13 @@ export interface ModelDescription extends ModelSizes {
   readonly layers: readonly LayerDescription[];
 }
 
-/** What a model consists of, and how `options` would have its products quantized. Scales are found by calibration only. */
+/**
+ * What a model consists of, and how `options` would have its products quantized. Scales are found by calibration only.
+ *
+ * @throws OptionsError when they cannot be carried out
+ */
 export function describeModel(model: Model, options: CalibrationOptions): ModelDescription {
+  checkOptions(model.network, options);
   const layers = model.network.units.flatMap((unit) =>
     unit.operations.flatMap((operation): LayerDescription[] => {
       if (operation.kind !== 'linear' && operation.kind !== 'matmul') return [];

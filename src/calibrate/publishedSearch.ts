@@ -1,6 +1,7 @@
 import type { GpuContext } from '../quantize/context.ts';
 import type { LeftQuantizer, RightQuantizer } from '../quantize/floatQuantizer.ts';
 import { initialScale, maxTwinShift } from '../quantize/quantizer.ts';
+import { checkLayerOptions } from './checkOptions.ts';
 import { CalibrationError } from './errors.ts';
 import type { LayerProblem, ScoreGroups } from './layerScorer.ts';
 import { scoreUnit } from './meanScore.ts';
@@ -9,7 +10,7 @@ import type { LayerOptions } from './options.ts';
 import { SPLITS } from './publishedChoice.ts';
 import type { Distribution } from './ranges/distribution.ts';
 import { observeLeft, observeRight, readBlocks } from './ranges/calibrateRanges.ts';
-import { checkBlocks, leftFromRanges, leftFromScales, rightFromScales, weightBlocks } from './ranges/quantizers.ts';
+import { leftFromRanges, leftFromScales, rightFromScales, weightBlocks } from './ranges/quantizers.ts';
 import type { LayerRecipe } from './recipe.ts';
 import { scorePairs } from './scorePairs.ts';
 
@@ -20,7 +21,8 @@ import { scorePairs } from './scorePairs.ts';
  * later rounds change nothing. Products without a common integer run in float. The gradient of `hessian` is that of the options; the
  * published one, of a divergence that is zero, is noise.
  *
- * @throws CalibrationError naming the layer when its options cannot be searched so, or a score is not finite
+ * @throws OptionsError naming the layer when its options cannot be searched so
+ * @throws CalibrationError naming the layer when its gradient is zero everywhere or a score is not finite
  */
 export async function searchAsPublished(
   context: GpuContext,
@@ -30,7 +32,7 @@ export async function searchAsPublished(
   { gradientRms }: Pick<LayerRanges, 'gradientRms'>,
   onWork: (candidates: number) => void,
 ): Promise<LayerRecipe> {
-  checkBlocks(problem.name, plan, options, problem.geometry.depth, problem.geometry.columns);
+  checkLayerOptions(problem.name, plan, options, problem.geometry.depth, problem.geometry.columns);
   if (!(gradientRms > 0 && gradientRms < Infinity)) {
     throw new CalibrationError(
       `${problem.name}: the gradient of its output has a root mean square of ${gradientRms}; the images tell nothing about this layer, use other or more images`,
@@ -114,7 +116,7 @@ async function leftOperand(
   plan: LayerPlan,
   options: LayerOptions,
 ): Promise<PublishedOperand<LeftQuantizer>> {
-  const { name, geometry } = problem;
+  const { geometry } = problem;
   const bits = plan.aBits;
   const fixed = (quantizer: LeftQuantizer) => ({ start: [], passes: [], quantizer: () => quantizer });
   if (plan.operand === 'pixels') return fixed({ type: 'pixels', bits: 8 });
@@ -130,7 +132,7 @@ async function leftOperand(
     return { ...fixed(quantizers[0] as LeftQuantizer), alternatives: { quantizers, unquantized: false } };
   }
   const distributions = await observeLeft(context, problem, plan, options, false);
-  const initial = leftFromRanges(name, plan, options, geometry.depth, distributions);
+  const initial = leftFromRanges(plan, options, geometry.depth, distributions);
   if (initial.type === 'per-token') return fixed(initial);
   const start = startOf(initial, distributions, bits);
   const passes: readonly Pass[] =

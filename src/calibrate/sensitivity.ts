@@ -6,6 +6,7 @@ import { isSearched, type SearchedOperation, type Unit } from '../model/graph.ts
 import type { Model } from '../model/load.ts';
 import { productGeometry } from '../quantize/geometry.ts';
 import type { UnitCapture } from './captureUnit.ts';
+import { checkMeasurable } from './checkOptions.ts';
 import { fisherSeed } from './gradientSeed.ts';
 import { chunksOf, imagesPerChunk, type CalibrationImage } from './imageChunks.ts';
 import { layerPlan, prepareLayer } from './layerPlan.ts';
@@ -51,7 +52,11 @@ export interface FamilySensitivity {
   readonly damage: readonly number[];
 }
 
-/** Measures every layer at every width in one forward and one backward pass over the images. */
+/**
+ * Measures every layer at every width in one forward and one backward pass over the images.
+ *
+ * @throws OptionsError naming a layer whose codes would have no product of integers
+ */
 export async function measureSensitivity(
   gpu: Gpu,
   model: Model,
@@ -110,6 +115,7 @@ async function measureDamage(
   variantsOf: (operation: SearchedOperation) => readonly LayerOverrides[],
 ): Promise<MeasuredOperation[]> {
   if (images.length === 0) throw new RangeError('a sensitivity needs at least one image, got 0');
+  checkMeasurable(model.network, options);
   using pool = new BufferPool(gpu.device);
   using parameters = new ParameterStore(pool, model);
   const context: ExecutionContext = { device: gpu.device, pool, parameters };

@@ -14,6 +14,7 @@ const INPUT_ERRORS: ReadonlySet<string> = new Set([
   'HubError',
   'ExportError',
   'BudgetError',
+  'OptionsError',
 ]);
 
 /** The exit code that an error ends the program with. */

@@ -76,6 +76,8 @@ export const quantize: Command<typeof flags> = {
     if (folder) node.requireImages(folder, values.count);
     const { model, folder: modelFolder, hub } = await loadModel(modelName, context);
     if (hub) await checkOutput([modelFolder]);
+    node.checkOptions(model.network, chosen);
+    if (budget) node.checkMeasurable(model.network, chosen);
     const labels = await labelsOf(folder, values.labels, chosen, model.network.numClasses);
     const { gpu, close } = await node.openNodeGpu();
     try {

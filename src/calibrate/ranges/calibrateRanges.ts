@@ -4,6 +4,7 @@ import type { GpuContext } from '../../quantize/context.ts';
 import type { LeftQuantizer, RightQuantizer } from '../../quantize/floatQuantizer.ts';
 import type { StridedMatrix } from '../../quantize/geometry.ts';
 import { maxTwinShift } from '../../quantize/quantizer.ts';
+import { checkLayerOptions } from '../checkOptions.ts';
 import type { CapturedChunk, LayerProblem } from '../layerScorer.ts';
 import { scoreUnit } from '../meanScore.ts';
 import { hasZeroPoint, scalesByHead, type LayerPlan, type LayerRanges } from '../operands.ts';
@@ -12,7 +13,7 @@ import type { LayerRecipe } from '../recipe.ts';
 import { scorePairs } from '../scorePairs.ts';
 import type { Distribution } from './distribution.ts';
 import { observe } from './observe.ts';
-import { checkBlocks, leftFromRanges, leftGroups, rightFromScales, weightBlocks } from './quantizers.ts';
+import { leftFromRanges, leftGroups, rightFromScales, weightBlocks } from './quantizers.ts';
 import { needsCounts, rangeOf, weightRange, type RangeCalibrator } from './rangeOf.ts';
 
 /**
@@ -20,7 +21,7 @@ import { needsCounts, rangeOf, weightRange, type RangeCalibrator } from './range
  * percentile, OMSE, ACIQ or entropy. Weights have their ranges from the host, block by block; twin ranges after softmax have the shift
  * of `fineShift`, those after GELU the calibrator's range of positive values.
  *
- * @throws CalibrationError naming the layer when its options ask for what ranges do not give, or for blocks that do not fit
+ * @throws OptionsError naming the layer when its options ask for what ranges do not give, or for blocks that do not fit
  */
 export async function calibrateRanges(
   context: GpuContext,
@@ -31,7 +32,7 @@ export async function calibrateRanges(
   ranges: LayerRanges,
 ): Promise<LayerRecipe> {
   const { name, geometry } = problem;
-  checkBlocks(name, plan, options, geometry.depth, geometry.columns);
+  checkLayerOptions(name, plan, options, geometry.depth, geometry.columns);
   const a = await leftRanges(context, problem, plan, options, calibrator);
   const b = await rightRanges(context, problem, plan, options, calibrator);
   const groups = { by: 'columns', parts: 1 } as const;
@@ -55,7 +56,7 @@ async function leftRanges(
   const distributions =
     plan.operand === 'pixels' ? [] : await observeLeft(context, problem, plan, options, needsCounts(calibrator));
   const intervals = distributions.map((values) => rangeOf(calibrator, values, settings, codes, symmetric));
-  return leftFromRanges(problem.name, plan, options, depth, intervals);
+  return leftFromRanges(plan, options, depth, intervals);
 }
 
 /** How the left operand is distributed, for each head or run of input features with a scale of its own. */

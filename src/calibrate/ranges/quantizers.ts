@@ -2,7 +2,6 @@ import { tieGelu } from '../../kernels/quantizeTwinGelu.ts';
 import { codeRange, scaleOf } from '../../quantize/codeRange.ts';
 import type { LeftQuantizer, RightQuantizer } from '../../quantize/floatQuantizer.ts';
 import { initialScale, maxTwinShift } from '../../quantize/quantizer.ts';
-import { CalibrationError } from '../errors.ts';
 import { hasZeroPoint, restriction, scalesByHead, type LayerPlan } from '../operands.ts';
 import type { LayerOptions } from '../options.ts';
 import type { Interval } from './distribution.ts';
@@ -31,30 +30,6 @@ export function weightBlocks(
   }
 }
 
-/** @throws CalibrationError naming the layer when blocks of its options do not divide its features */
-export function checkBlocks(
-  name: string,
-  plan: LayerPlan,
-  options: LayerOptions,
-  depth: number,
-  columns: number,
-): void {
-  if (plan.kind === 'matmul') return;
-  if (hasZeroPoint(plan, options) && (options.activationBlocks > 1 || options.activationScaling === 'per-token')) {
-    throw new CalibrationError(`${name}: activationOffset "zero-point" needs one static scale for all input features`);
-  }
-  const weight = weightBlocks(plan, options, columns);
-  const checks = [
-    ['weightRowBlocks', weight.rows, columns, 'output'],
-    ['weightColumnBlocks', weight.columns, depth, 'input'],
-    ['activationBlocks', plan.operand === 'pixels' ? 1 : options.activationBlocks, depth, 'input'],
-  ] as const;
-  for (const [option, blocks, features, which] of checks) {
-    if (features % blocks === 0) continue;
-    throw new CalibrationError(`${name}: ${option} ${blocks} does not divide its ${features} ${which} features`);
-  }
-}
-
 /** Least length of a row of probabilities that its fine range is made for, in means of the row. */
 const FINE_REACH = 8;
 
@@ -68,13 +43,8 @@ export function fineShift(depth: number, limit: number): number {
   return shift;
 }
 
-/**
- * The left quantizer that holds `intervals`, one for each head or run of input features.
- *
- * @throws CalibrationError naming the layer when its options ask for codes that ranges alone do not give
- */
+/** The left quantizer that holds `intervals`, one for each head or run of input features; its options are those of `checkLayerOptions`. */
 export function leftFromRanges(
-  name: string,
   plan: LayerPlan,
   options: LayerOptions,
   depth: number,
@@ -89,15 +59,12 @@ export function leftFromRanges(
     const limit = maxTwinShift(bits, plan.bBits, depth);
     if (options.softmax === 'published-code')
       return { type: 'published-softmax', bits, split: 2 ** -fineShift(depth, 19) };
-    if (options.softmax !== 'twin' && options.softmax !== 'auto') throw needsSearch(name, 'softmax', options.softmax);
     return { type: 'twin-softmax', bits, shift: fineShift(depth, limit), boundary: options.twinBoundary };
   }
   if (plan.operand === 'post-gelu' && options.gelu !== 'uniform') {
     const positive = intervals.map(({ high }) => initialScale(Math.max(high, 0), bits));
     if (options.gelu === 'published-code')
       return { type: 'published-gelu', bits, scales: positive, negativeScale: publishedNegativeScale(bits) };
-    if ((options.gelu !== 'twin' && options.gelu !== 'auto') || positive.length > 1)
-      throw needsSearch(name, 'gelu', options.gelu);
     const [scaleR2] = positive as [number];
     return {
       type: 'twin-gelu',
@@ -156,10 +123,4 @@ export function rightFromScales(plan: LayerPlan, options: LayerOptions, scales: 
   const { weightGranularity: granularity, weightRowBlocks: rowBlocks, weightColumnBlocks: columnBlocks } = options;
   if (granularity === 'block') return { type: 'block', bits, rowBlocks, columnBlocks, scales, ...restricted };
   return { type: 'uniform', bits, granularity, scales, ...restricted };
-}
-
-function needsSearch(name: string, option: string, value: string): CalibrationError {
-  return new CalibrationError(
-    `${name}: ${option} "${value}" is found by scores: set calibrator "search" and one scale an operand, or another ${option}`,
-  );
 }
