@@ -55,3 +55,13 @@ test('more budget never does more damage, and all of it takes the best of every 
   expect(chosen[2]).toBeGreaterThanOrEqual(chosen[0] as number);
   expect(chosen[0]).toBeGreaterThanOrEqual(chosen[1] as number);
 });
+
+test('the bound is the damage of the relaxed problem: of the step that does not fit the part that would', () => {
+  const layer = [
+    { cost: 0, damage: 10 },
+    { cost: 10, damage: 0 },
+  ];
+  expect(allocate([layer], 4)).toEqual({ chosen: [0], cost: 0, damage: 10, bound: 6 });
+  expect(allocate([layer, layer], 15)).toEqual({ chosen: [1, 0], cost: 10, damage: 10, bound: 5 });
+  expect(allocate([layer, layer], 20)).toEqual({ chosen: [1, 1], cost: 20, damage: 0, bound: 0 });
+});

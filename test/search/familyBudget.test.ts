@@ -75,3 +75,14 @@ test('where levels measured faster they are the least', () => {
   expect(chooseFamilies(layers, odd, { ms: 11.5 }).cost).toBe(11.5);
   expect(() => chooseFamilies(layers, odd, { ms: 11 })).toThrow('the least is 11.50');
 });
+
+test('a budget of bytes counts the whole bytes that each layer fills', () => {
+  const odd = ['a', 'b'].map((name) => ({ name, parameters: 7, damage: [9, 8, 7, 6, 5, 4, 3] }));
+  const widthsOf = (bytes: number) => chooseWidths(odd, { bytes }).rules.map(({ options }) => options.weightBits);
+  expect(chooseWidths(odd, { bytes: 4 })).toMatchObject({ unit: 'bytes', budget: 4, cost: 4 });
+  expect(() => chooseWidths(odd, { bytes: 3 })).toThrow(
+    '3 bytes are too few for the weights of this model: the least is 4',
+  );
+  expect(widthsOf(14)).toEqual([8, 8]);
+  expect(widthsOf(4)).toEqual([2, 2]);
+});

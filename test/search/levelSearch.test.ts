@@ -78,4 +78,30 @@ test('log2 has whole and half octaves, an adaptive base AdaLog’s, and no maxim
   for (const octaves of gelu.bases) expect(Math.abs(octaves * 37 - Math.round(octaves * 37))).toBeLessThan(1e-12);
   expect(gelu.bases).toEqual([...new Set(gelu.bases)].sort((a, b) => a - b));
   expect(Math.max(...gelu.negatives)).toBeLessThan(16);
+  expect([gelu.alpha, softmax.alpha]).toEqual([0.4, 1 / 16]);
+  const kind = { operand: 'gelu', family: 'log2', bits: 4 } as const;
+  expect(levelSpace(kind, 5, 16_256, { alpha: 0.7 }).alpha).toBe(0.7);
+  expect(levelSpace(kind, 5, 16_256, { alpha: 1.1 }).alpha).toBe(1);
 });
+
+test.each([
+  ['gelu', gelu],
+  ['softmax', softmax],
+] as const)(
+  '%s: the maxima that are screened are a geometric grid, and finer ones about the best of a base',
+  async (_name, space) => {
+    const largest = (quantizer: { readonly levels: readonly number[]; readonly step: number }) =>
+      ((quantizer.levels.at(-1) as number) * quantizer.step) / space.range;
+    const wanted = 0.8; // between two of the grid
+    const asked: number[] = [];
+    const evaluate: EvaluateLevels = (all) => {
+      asked.push(...all.map(largest));
+      return Promise.resolve(all.map((one) => Math.abs(Math.log(largest(one) / wanted))));
+    };
+    const { score } = await searchLevels(space, { full: evaluate }, 'coarse-to-fine', middle(space), false);
+    const gap = -Math.log(space.alpha) / 6;
+    expect(Math.max(...asked)).toBeCloseTo(1, 3);
+    expect(Math.min(...asked)).toBeCloseTo(space.alpha ** (5 / 6), 3);
+    expect(score).toBeLessThan(gap / 4 + 1e-3); // four about the best, a half of a gap apart
+  },
+);
