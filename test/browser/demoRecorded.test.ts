@@ -4,6 +4,7 @@ import type { Page } from 'playwright-core';
 import { expect, test } from 'vitest';
 import type { ImageResult, RunRecord } from '../../demo/record.ts';
 import { DAMAGE_DB } from '../../src/report/damageScale.ts';
+import { seriousInBothThemes } from '../support/axe.ts';
 import { inDemo } from '../support/demoPage.ts';
 
 /** Letters that are no markup on a page that writes text as text. */
@@ -108,6 +109,7 @@ test('shows what a record says: figures, pictures, the map, one layer and its ch
       await expectBars(page, record);
       await expectCurves(page, record);
       expect(await page.title()).toMatch(/^Twinshift/);
+      expect(await seriousInBothThemes(page)).toEqual([]);
       expect(await page.locator('#pictures b, #pictures p img').count()).toBe(0);
       expect(errors).toEqual([]);
       expect(foreign).toEqual([]);
