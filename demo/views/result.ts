@@ -108,7 +108,10 @@ function drawPictures(
     const rest = items(FIRST_PICTURES, most);
     byId('pictures').append(...rest);
     show(button, false);
-    rest[0]?.querySelector('button')?.focus();
+    const [next] = rest;
+    if (!next) return;
+    next.tabIndex = -1; // the button that had the focus is gone
+    next.focus();
   };
 }
 
