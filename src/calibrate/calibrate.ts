@@ -11,7 +11,6 @@ import { augmented } from './augment.ts';
 import type { UnitCapture } from './captureUnit.ts';
 import { observeChannels, startChannelStatistics, type ChannelStatistics } from './channelStatistics.ts';
 import { checkpointKey, decodeCheckpoint, encodeCheckpoint, type CheckpointStore } from './checkpoint.ts';
-import { checkOptions } from './checkOptions.ts';
 import { observeUnit, startStatistics, type ForwardStatistics } from './forwardStatistics.ts';
 import { chunksOf, imagesPerChunk, type CalibrationImage, type ImageChunk } from './imageChunks.ts';
 import { integerRecipe } from './integerRecipe.ts';
@@ -67,7 +66,8 @@ const FLOAT_MAC_WORK = 3;
  * searched, so that device memory is that of one unit whatever the depth. The same images, weights, options and adapter give
  * the same recipe, byte for byte, whatever the chunk size.
  *
- * @throws OptionsError when the options do not fit the model, before anything is computed
+ * @param options `checkOptions` tells beforehand whether they fit the model
+ * @throws OptionsError naming a layer that they do not fit, when it is reached
  * @throws CalibrationError naming the layer when its images or weights cannot be searched
  * @throws RangeError when there is no image
  */
@@ -80,7 +80,6 @@ export async function calibrate(
   chunkImages: number = imagesPerChunk(model, images.length),
 ): Promise<CalibrationResult> {
   if (images.length === 0) throw new RangeError('calibration needs at least one image, got 0');
-  checkOptions(model.network, options);
   using pool = new BufferPool(gpu.device);
   const run = new CalibrationRun(gpu, model, images, options, control, pool, chunkImages);
   return await run.execute();
