@@ -10,7 +10,10 @@ export interface ExtraCurve {
 }
 
 /** Legible on dark and on light ground. */
-const COLOURS = ['#d6453d', '#3b82c4', '#2f9e68', '#c07f1a', '#9a5fd0', '#0e9aa7', '#c0569a', '#7a8794', '#64748b'];
+const COLOURS = ['#d6453d', '#3b82c4', '#2f9e68', '#c07f1a', '#9a5fd0', '#0e9aa7', '#c0569a'];
+
+/** Of what is no metric: the true loss stands out from all of them. */
+const EXTRA_COLOURS = ['var(--chart-ink)', 'var(--chart-faint)'];
 
 /** Highest relative score that is drawn: what is far from the minimum says nothing. */
 const CEILING = 100;
@@ -35,6 +38,7 @@ export function scoreCurvesChart(
     });
   });
   const names = curves.map(({ name }) => name);
+  const colours = [...COLOURS.slice(0, names.length - extra.length), ...EXTRA_COLOURS.slice(0, extra.length)];
   const chart = Plot.plot({
     width,
     height: 260,
@@ -59,7 +63,7 @@ export function scoreCurvesChart(
       tickFormat: '~g',
       domain: [1, Math.max(1.5, ...points.map(({ y }) => y))],
     },
-    color: { legend: true, domain: names, range: COLOURS.slice(0, names.length) },
+    color: { legend: true, domain: names, range: colours },
     marks: [
       Plot.ruleX([1], { stroke: 'var(--chart-mark)', strokeWidth: 1.5, strokeDasharray: '4 3' }),
       Plot.line(points, { x: 'x', y: 'y', z: 'name', stroke: 'name', strokeWidth: 1.6 }),
