@@ -27,6 +27,11 @@ export function element<K extends keyof HTMLElementTagNameMap>(
   return made;
 }
 
+/** Lets the browser draw and answer before what comes next. */
+export function nextTask(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve));
+}
+
 /** Shows or hides without touching the rest. */
 export function show(target: HTMLElement, visible: boolean): void {
   target.hidden = !visible;

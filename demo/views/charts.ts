@@ -11,7 +11,7 @@ import { lossPlace } from './trueLoss.ts';
 let isStyled = false;
 
 /**
- * Histograms of both operands with their points, and the score curves of both. Pixels have neither.
+ * Histograms of both operands with their points, and the score curves of both, each drawn when it is called. Pixels have neither.
  *
  * @param curves true losses that were computed, by `curveKey`
  */
@@ -20,7 +20,7 @@ export function layerCharts(
   result: LayerResult,
   width: number,
   curves: ReadonlyMap<string, LayerCurve>,
-): HTMLElement[] {
+): (() => HTMLElement)[] {
   const { report, layer } = result;
   if (!isStyled) document.head.append(element('style', {}, CHART_STYLE));
   isStyled = true;
@@ -30,10 +30,10 @@ export function layerCharts(
   const charts = [
     ...(report.operand === 'pixels'
       ? []
-      : [figure(captionOf(report.operand), first, histogramChart(report.a, layer.a, size))]),
-    figure(CAPTIONS.plain, second, histogramChart(report.b, layer.b, size)),
+      : [() => figure(captionOf(report.operand), first, histogramChart(report.a, layer.a, size))]),
+    () => figure(CAPTIONS.plain, second, histogramChart(report.b, layer.b, size)),
   ];
-  const scores = report.curves.map((curve) => {
+  const scores = report.curves.map((curve) => () => {
     const { operand } = curve;
     const loss = curves.get(curveKey(report.name, operand));
     const chart = scoreCurvesChart(curve, size, loss ? lossCurves(loss, layer[operand]) : []);

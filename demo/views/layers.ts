@@ -1,7 +1,7 @@
 /** The map of layers, and one of them at a time. */
 import { DAMAGE_DB } from '../../src/report/damageScale.ts';
 import { operandNames } from '../../src/report/operandNames.ts';
-import { byId, element, show, terms } from '../dom.ts';
+import { byId, element, nextTask, show, terms } from '../dom.ts';
 import { quantizerText } from '../quantizerText.ts';
 import type { LayerResult } from '../record.ts';
 import { loadCharts } from '../reportScript.ts';
@@ -128,15 +128,27 @@ function drawLayer(result: LayerResult | undefined, curves: State['curves']): vo
 /** Widths of a chart in pixels: what there is, within what can be read. */
 const CHART_WIDTH = { least: 280, most: 560 };
 
+/** Counts drawings: a later one ends those before it. */
+let drawings = 0;
+
+/** Draws each chart in a task of its own, and shows them together. */
 async function drawCharts(result: LayerResult): Promise<void> {
+  const own = ++drawings;
   const target = byId('layer-charts');
   const charts = await loadCharts();
-  if (result !== drawnLayer) return; // another was chosen meanwhile
+  const isLate = () => own !== drawings || result !== drawnLayer; // another was chosen meanwhile
+  if (isLate()) return;
   const columns = target.clientWidth > 900 ? 2 : 1;
   const room = target.clientWidth / columns - (columns - 1) * 24;
   const width = Math.floor(Math.max(CHART_WIDTH.least, Math.min(CHART_WIDTH.most, room)));
+  const drawn: HTMLElement[] = [];
+  for (const draw of layerCharts(charts, result, width, drawnCurves)) {
+    await nextTask();
+    if (isLate()) return;
+    drawn.push(draw());
+  }
   const { curve } = document.activeElement?.closest<HTMLElement>('[data-curve]')?.dataset ?? {};
-  target.replaceChildren(...layerCharts(charts, result, width, drawnCurves));
+  target.replaceChildren(...drawn);
   await drawAsked();
   if (curve !== undefined) target.querySelector<HTMLElement>(`[data-curve=${curve}]`)?.focus({ preventScroll: true });
 }
