@@ -171,7 +171,7 @@ test('is cancelled, says what a file lacks, and goes on after every failure', as
     await page.waitForSelector('#failure >> text=None of these files');
     await page.setInputFiles('#photos', photos);
     await page.click('#start');
-    await page.waitForSelector('#result:not([hidden])', { timeout: 240_000 });
+    await page.waitForSelector('#result:not([hidden])');
     expect(await page.locator('#failure').isHidden()).toBe(true);
     await page.context().grantPermissions(['camera']);
     await page.click('#camera');

@@ -4,8 +4,16 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import type { Page } from 'playwright-core';
+import { vi } from 'vitest';
 import { launchBrowser } from './browser.ts';
 import { WEBGPU_FLAGS } from './browserSession.ts';
+
+/** Of a test on a machine whose processors others have: a software adapter computes on all of them. */
+const PATIENCE_MS = 900_000;
+vi.setConfig({ testTimeout: PATIENCE_MS });
+
+/** For what takes long: a look in every frame, as without it, has the browser draw frames meanwhile. */
+const SELDOM = { polling: 200, timeout: PATIENCE_MS };
 
 /** The page of `demo/` as `npm run build` makes it. */
 export const DEMO_FOLDER = path.join(import.meta.dirname, '../../dist/demo');
@@ -71,7 +79,7 @@ export async function inDemo<T>(work: (demo: Demo) => Promise<T>, options: DemoO
       acceptDownloads: true,
     });
     const page = await context.newPage();
-    page.setDefaultTimeout(120_000); // of a busy machine
+    page.setDefaultTimeout(PATIENCE_MS / 3);
     const foreign: string[] = [];
     const errors: string[] = [];
     context.on('request', (request) => {
@@ -92,7 +100,8 @@ export async function inDemo<T>(work: (demo: Demo) => Promise<T>, options: DemoO
 
 /** Waits until the worker has found its adapter. */
 export async function ready(page: Page): Promise<void> {
-  await page.waitForFunction(() => document.getElementById('adapter')?.textContent?.startsWith('Computes on'));
+  const isReady = () => document.getElementById('adapter')?.textContent?.startsWith('Computes on');
+  await page.waitForFunction(isReady, undefined, SELDOM);
 }
 
 /** Sets fields of the form of settings. */
@@ -108,11 +117,11 @@ export async function choose(page: Page, settings: Readonly<Record<string, numbe
 }
 
 /** Waits for the end of a run; gives the text of its failure, empty where it has a result. */
-export async function finished(page: Page, timeout = 240_000): Promise<string> {
+export async function finished(page: Page): Promise<string> {
   await page.waitForFunction(
     () => !document.getElementById('result')?.hidden || !document.getElementById('failure')?.hidden,
     undefined,
-    { timeout },
+    SELDOM,
   );
   return (await page.locator('#failure').innerText()).trim();
 }
