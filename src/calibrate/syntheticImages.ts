@@ -40,11 +40,15 @@ export async function syntheticImages(
     drawn.push({ file: `synthetic-${String(i).padStart(4, '0')}`, sha256: await sha256(rgb), rgb });
   }
   const entropies = await patchEntropies(gpu, model, drawn, control);
-  const order = drawn
-    .map((_image, i) => i)
-    .sort((a, b) => (entropies[b] as number) - (entropies[a] as number) || a - b);
-  const kept = new Set(order.slice(0, count));
-  return drawn.filter((_image, i) => kept.has(i));
+  return largest(entropies, count).map((i) => drawn[i] as CalibrationImage);
+}
+
+/** Places of the `count` largest values, in ascending order; the first of equals. */
+export function largest(values: readonly number[], count: number): number[] {
+  return [...values.keys()]
+    .sort((a, b) => (values[b] as number) - (values[a] as number) || a - b)
+    .slice(0, count)
+    .sort((a, b) => a - b);
 }
 
 /** Of every image, the entropy in nats of the similarities of its patches in the input of the head. */

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { deadLeaves, similarityEntropy } from '../../src/calibrate/syntheticImages.ts';
+import { deadLeaves, largest, similarityEntropy } from '../../src/calibrate/syntheticImages.ts';
 
 test('an image depends on seed and number alone, and uses the whole range of values', () => {
   const image = deadLeaves(64, [3, 5]);
@@ -38,4 +38,10 @@ test('entropy is 0 when all patches are alike and grows with their variety', () 
   expect(similarityEntropy(same, 4)).toBe(0);
   const two = Float32Array.from([1, 0, 1, 0, 0, 1, 0, 1]); // cosines 1, 0, 0, 0, 0, 1
   expect(similarityEntropy(two, 2)).toBeCloseTo(-(1 / 3) * Math.log(1 / 3) - (2 / 3) * Math.log(2 / 3), 12);
+});
+
+test('the images in which the network sees most are kept, in the order in which they were drawn', () => {
+  expect(largest([0.5, 3, 1, 2], 2)).toEqual([1, 3]);
+  expect(largest([1, 2, 1, 2, 1], 3)).toEqual([0, 1, 3]); // of equals the first
+  expect(largest([1, 2], 2)).toEqual([0, 1]);
 });
