@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import type { Page } from 'playwright-core';
@@ -36,6 +36,27 @@ async function firstClass(page: Page, name: string): Promise<string> {
   return page.locator('#classes li').first().innerText();
 }
 
+/** What a record says of its pictures is what the integer logits are, and what it says of all is what it says of each. */
+function expectResultOf({ images, comparison }: RunRecord, logits: Int32Array): void {
+  const classes = logits.length / images.length;
+  const best = images.map((_, i) => {
+    const own = [...logits.subarray(i * classes, (i + 1) * classes)];
+    return own.indexOf(Math.max(...own));
+  });
+  expect(images.map(({ integer }) => integer.index)).toEqual(best);
+  const share = (holds: (image: RunRecord['images'][number]) => boolean) => images.filter(holds).length / images.length;
+  expect(comparison).toMatchObject({
+    agreement: share(({ float, integer }) => float.index === integer.index),
+    top1: share(({ integer, label }) => integer.index === label),
+    floatTop1: share(({ float, label }) => float.index === label),
+  });
+  for (const { file, integer, float, difference } of images) {
+    expect(file).toContain(float.label);
+    for (const { probability } of [integer, float]) expect(probability).toBeGreaterThan(1 / classes);
+    expect(difference).toBeGreaterThan(0);
+  }
+}
+
 /** What the page says of the kernels of its adapter, once it has tested them. */
 async function verdict(page: Page): Promise<string> {
   const tested = page.locator('#figures dd').filter({ hasText: /of \d+ kernels give/ });
@@ -56,7 +77,8 @@ test('one click makes integers of the sample, those that Node makes of the same 
     expect(record).toMatchObject({ calibrationImages: 2, comparison: { images: EVALUATED } });
     expect(record.comparison.agreement).toBeGreaterThan(0.7);
     expect(record.layers).toHaveLength(38);
-    expect(await page.locator('#figures').innerText()).toContain(`of ${EVALUATED} pictures`);
+    const same = record.images.filter(({ float, integer }) => float.index === integer.index).length;
+    expect(await page.locator('#figures').innerText()).toContain(`${same} of ${EVALUATED} pictures`);
     expect(await page.locator('#pictures li').count()).toBe(EVALUATED);
 
     const recipeBytes = await download(page, 'recipe');
@@ -76,6 +98,9 @@ test('one click makes integers of the sample, those that Node makes of the same 
     const expected = await createReferenceEngine(modelFile).run(pixels, EVALUATED);
     expect(new Set(expected).size).toBeGreaterThan(3);
     expect(record.integerLogits).toEqual([...expected]);
+    expectResultOf(record, expected);
+    const { size } = statSync(path.join(root, 'models/sample/model.safetensors'));
+    expect(record.bytes).toEqual({ float: size, integer: modelFile.length });
 
     const isOnDemand = (name: string) => /^(reportScript|exportOnnx)/.test(name);
     expect(asked.filter(isOnDemand)).toEqual([]);
