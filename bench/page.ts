@@ -34,6 +34,11 @@ function report(all: readonly PageRun[]): number {
     row('press of the button to the result, s', ({ oneClickMs }) => oneClickMs / 1000, 1),
     row('press of the button to the verdict of the self-test, s', ({ verdictMs }) => verdictMs / 1000, 1),
     row('longest task of the main thread, ms', longest, 0),
+    row(
+      'most time of the processor in a task, ms',
+      ({ tasks }) => Math.max(...tasks.map(({ processorMs }) => processorMs)),
+      0,
+    ),
     row('tasks of the main thread over 50 ms', ({ tasks }) => tasks.filter(({ ms }) => ms > 50).length, 0),
     row('main thread busy, s', ({ tasks }) => tasks.reduce((sum, { ms }) => sum + ms, 0) / 1000, 1),
     row('sent when it is opened, kB', ({ sentBytes }) => sentBytes.opened / 1000, 1),
