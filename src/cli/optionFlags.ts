@@ -45,11 +45,14 @@ type Kebab<S extends string> = S extends `${infer C}${infer Rest}`
   : S;
 
 /** `--weight-bits` for `weightBits`, and so on: a flag for every option of a calibration; absent ones are those of the preset. */
-export type OptionFlags = { readonly [K in FieldName as Kebab<K>]: Flag<string | number | undefined> };
+export type OptionFlags<Without extends FieldName = never> = {
+  readonly [K in Exclude<FieldName, Without> as Kebab<K>]: Flag<string | number | undefined>;
+};
 
-export function optionFlags(): OptionFlags {
-  const names = Object.keys(OPTION_FIELDS) as FieldName[];
-  return Object.fromEntries(names.map((name) => [flagName(name), optionFlag(name)])) as unknown as OptionFlags;
+/** @param without options that the command sets itself */
+export function optionFlags<Without extends FieldName = never>(without: readonly Without[] = []): OptionFlags<Without> {
+  const names = (Object.keys(OPTION_FIELDS) as FieldName[]).filter((name) => !without.some((other) => other === name));
+  return Object.fromEntries(names.map((name) => [flagName(name), optionFlag(name)])) as unknown as OptionFlags<Without>;
 }
 
 /** The options that were given as flags. */

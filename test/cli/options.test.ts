@@ -89,6 +89,11 @@ test.each([
   expect((await run).stderr).toContain(file);
 });
 
+test('a rule that matches no layer is refused with its pattern', async () => {
+  const file = writeConfig({ layers: [{ pattern: 'blocks.*.fc3', options: {} }] });
+  await expectRefused(quantize('--config', file), 'the pattern "blocks.*.fc3" of layers matches no layer of the model');
+});
+
 test('a settings file that is not there is refused', async () => {
   await expectRefused(quantize('--config', join(folder, 'none.json')), 'none.json does not exist');
 });
@@ -100,6 +105,10 @@ test.each([
   [['--percentile', '49'], '--percentile must be a number in 50..100, got "49"'],
   [['--target-bits', '1.9'], '--target-bits must be a number in 2..8, got "1.9"'],
   [['--softmax', 'log3'], 'did you mean log2?'],
+  [['--activation-blocks', '3'], ': activationBlocks 3 does not divide its 16 input features'],
+  [['--calibrator', 'omse', '--gelu', 'log2'], 'blocks.0.mlp.fc2: gelu "log2" is found by scores'],
+  [['--target-bits', '4', '--weight-granularity', 'block'], 'patch_embed: a budget chooses between codes with'],
+  [['--alpha', '1.2', '--beta', '1'], ': candidates lie between alpha and beta, got alpha 1.2 and beta 1'],
 ])('%j is refused', async (flags, message) => {
   await expectRefused(quantize(...flags), message);
 });
@@ -204,12 +213,27 @@ test('ablate prints a row a combination, as Markdown or JSON', async () => {
   }
   const kl = rows.map(({ comparison }) => (comparison as { klDivergence: number }).klDivergence);
   expect(new Set(kl).size).toBeGreaterThan(4); // the switches do something
-  const text = await twinshift(['ablate', model, ...flags]);
+  const file = writeConfig({ weightGranularity: 'tensor', layers: [{ pattern: 'head', options: { weightBits: 2 } }] });
+  const text = await twinshift(['ablate', model, ...flags, '--config', file, '--compensation', 'none']);
   expect(text.code, text.stderr).toBe(0);
   const lines = text.stdout.trimEnd().split('\n');
   expect(lines).toHaveLength(10);
   expect(lines[0]).toBe('| bits | Hessian | softmax twin | GELU twin | top-1 | agreement | KL | SQNR, dB |');
   expect(lines[9]).toMatch(/^\| W6A6 \| yes \| yes \| yes \| - \| (0|100)\.00 % \|/);
+  const shown = lines.slice(2).map((line) => line.split('|')[7]?.trim());
+  kl.forEach((value, i) => expect(shown[i]).not.toBe(value.toPrecision(3))); // of other options
+});
+
+test('ablate refuses options that its rows differ in, and those that do not fit', async () => {
+  const flags = ['ablate', model, '--images', images, '--count', '1', '--bits', '6', '--eval-count', '1'];
+  const refused = (more: string[], message: string) => expectRefused(twinshift([...flags, ...more]), message);
+  await refused(['--softmax', 'log2'], 'unknown flag --softmax');
+  await refused(['--gradient-seed', 'label'], 'ablate takes no labels of the images that it calibrates with');
+  await refused(['--activation-offset', 'zero-point', '--activation-blocks', '2'], 'needs one static scale');
+  for (const content of [{ metric: 'mse' }, { layers: [{ pattern: 'head', options: { metric: 'mse' } }] }]) {
+    const own = writeConfig(content);
+    await refused(['--config', own], `softmax, gelu itself; take metric out of ${own}`);
+  }
 });
 
 test('ablate needs an image that it does not calibrate with', async () => {
