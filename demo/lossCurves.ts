@@ -40,7 +40,7 @@ export function lossText(curve: LayerCurve, chosen: LayerRecipe['a' | 'b']): str
     `${significant(factors[minima[measure]] as number)} of the chosen scale (${significant(curves[measure][minima[measure]] as number)} nats)`;
   const against = crossEntropyAgainst === 'labels' ? 'the labels' : 'the first class of the float network';
   return (
-    `On ${images} of the pictures it was calibrated with, the other operand at 8 bits and its largest value: ` +
+    `On ${images} of the pictures it was calibrated with (few, so the curves are rough), the other operand at 8 bits and its largest value: ` +
     `KL divergence is lowest at ${at('klDivergence')}, cross-entropy against ${against} at ${at('crossEntropy')}.`
   );
 }

@@ -37,7 +37,7 @@ export const CAPTIONS = {
   loss: {
     title: 'True loss',
     lookFor:
-      'The thick lines of KL divergence and cross-entropy are what each scale does to the logits when this layer alone is quantized. ' +
+      'The lines of KL divergence and cross-entropy are what each scale does to the logits when this layer alone is quantized. ' +
       'The metric whose minimum lies where theirs is would have chosen best.',
     section: 'section 3.3, figure 5',
   },

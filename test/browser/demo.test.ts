@@ -110,8 +110,9 @@ test('takes a model and photos of its own by keyboard alone, and leaves out what
     await tabTo(page, '[data-curve=b] button');
     await page.keyboard.press('Enter');
     await page.waitForSelector('[data-curve=b] >> text=KL divergence is lowest at');
-    await page.waitForFunction(() => document.activeElement?.getAttribute('data-curve') === 'b');
     const chart = page.locator('#layer-charts figure', { has: page.locator('[data-curve=b]') });
+    await chart.locator('[aria-label*="KL divergence"]').waitFor();
+    await page.waitForFunction(() => document.activeElement?.getAttribute('data-curve') === 'b');
     expect(await chart.locator('[aria-label^="Score curves"]').getAttribute('aria-label')).toMatch(
       /hessian is lowest at .*KL divergence is lowest at [\d.e-]+, cross-entropy is lowest at/,
     );

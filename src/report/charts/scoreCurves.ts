@@ -17,6 +17,8 @@ const EXTRA_COLOURS = ['var(--chart-ink)', 'var(--chart-faint)'];
 
 /** Highest relative score that is drawn: what is far from the minimum says nothing. */
 const CEILING = 100;
+/** How far beyond the factors of the metrics other measures are drawn. */
+const REACH = 1.5;
 
 /** The scores of every metric around the chosen scale, each over its least, on logarithmic axes. */
 export function scoreCurvesChart(
@@ -28,11 +30,12 @@ export function scoreCurvesChart(
     ...Object.entries(metrics).map(([name, values]) => ({ name, factors, values })),
     ...extra,
   ];
+  const [first, last] = [Math.min(...factors) / REACH, Math.max(...factors) * REACH];
   const points = curves.flatMap(({ name, factors: xs, values }) => {
     const least = Math.min(...values);
     return xs.flatMap((x, i) => {
       const y = (values[i] as number) / least;
-      return y >= 1 && y <= CEILING
+      return y >= 1 && y <= CEILING && x >= first && x <= last
         ? [{ x, y, name, wide: name === 'hessian' || !(name in metrics), lowest: y === 1 }]
         : [];
     });
