@@ -17,7 +17,7 @@ test('tasks are those of the thread that set the mark, from the one in which it 
       event('Layout', 310, 20),
       event('FunctionCall', 302, 40, { args: { data: { functionName: 'draw', url: 'http://localhost/a.js' } } }),
       event('EvaluateScript', 331, 5, { args: { data: { url: 'http://localhost/assets/a.js' } } }),
-      event('Paint', 361, 1),
+      event('Paint', 361, 50), // of the next
     ],
     'mark',
   );
