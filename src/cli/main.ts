@@ -19,7 +19,8 @@ import { quantize } from './quantize.ts';
 import { report } from './report.ts';
 import { version } from './version.ts';
 
-const COMMANDS = [
+/** In the order of the help. */
+export const COMMANDS = [
   quantize,
   exportCommand,
   classify,

@@ -13,7 +13,7 @@ const HELP: Readonly<Record<FieldName, string>> = {
   percentile: 'share of magnitudes, in percent, that the calibrator percentile does not clip',
   metric: 'what a search scores candidates by',
   gradientSeed: 'gradient at the logits for the metric hessian',
-  gradientDraws: 'draws of the gradient seeds fisher and random-probe whose squares are added',
+  gradientDraws: 'draws of the gradient seeds fisher and random-probe whose squares are averaged',
   augmentation: 'calibration images as they are, or each of them mirrored as well',
   integerRange: 'codes -q..q-1, or -(q-1)..q-1',
   activationOffset: 'codes of linear layer inputs without offset, or with one that the bias takes up',

@@ -47,7 +47,7 @@ export const quantize: Command<typeof flags> = {
   summary: 'calibrate a float model on images; write its recipe and a file for inference in integers',
   positionals: ['<model>'],
   description: [
-    'Quantizes a ViT or DeiT: <model> is a folder with config.json and model.safetensors, or owner/name[@revision] of the',
+    'Quantizes a ViT, DeiT or Swin: <model> is a folder with config.json and model.safetensors, or owner/name[@revision] of the',
     'Hugging Face hub, which is fetched into its cache.',
     'Presets: fast, default, best (slower, for 6 bits and fewer), paper (PTQ4ViT as published), base (Base PTQ, for',
     'comparison) and reference (the float quantizers of the published code). Flags go over --config, which goes over the preset.',
