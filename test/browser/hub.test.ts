@@ -52,7 +52,7 @@ test('a page of headless Chromium fetches a model, keeps it, and goes on where i
       response.writeHead(403).end(); // ends it: a cut alone would be tried again
     } else {
       response.writeHead(200, { 'content-length': WEIGHTS.length });
-      response.write(WEIGHTS.subarray(0, end), () => setTimeout(() => request.socket.destroy(), 50));
+      response.write(WEIGHTS.subarray(0, end), () => setTimeout(() => request.socket.destroy(), 500));
     }
     return true;
   });
@@ -62,7 +62,11 @@ test('a page of headless Chromium fetches a model, keeps it, and goes on where i
   await inChromium({}, async (page) => {
     const { error } = await fetchIn(page, hub.endpoint);
     expect(error).toMatch(/^HubError: http:.* refused model\.safetensors of owner\/sample@main \(HTTP 403\)/);
-    expect(new Set(asked().flatMap(({ headers }) => headers.range ?? []))).toEqual(new Set([`bytes=${end}-`]));
+    const [resumed, ...others] = new Set(asked().flatMap(({ headers }) => headers.range ?? []));
+    expect(others).toEqual([]);
+    const from = Number(/^bytes=(\d+)-$/.exec(resumed ?? '')?.[1]);
+    expect(from).toBeGreaterThanOrEqual(2 ** 20);
+    expect(from).toBeLessThanOrEqual(end); // a browser that is busy drops what it has not handed over when the line is cut
     isCut = false;
     await page.reload();
 
