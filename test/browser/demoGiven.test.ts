@@ -87,8 +87,7 @@ test('takes folders that are dropped, and models of the hub by their names', asy
       ];
       for (const [text, message] of refused) {
         await name(text);
-        await page.waitForSelector('#failure:not([hidden])');
-        expect(await page.locator('#failure').innerText()).toMatch(message);
+        await expect.poll(() => page.locator('#failure').innerText(), { timeout: 60_000 }).toMatch(message);
         expect(await page.locator('#failure button').allInnerTexts()).toEqual(['Try again']);
       }
       await name('owner/sample');

@@ -1,11 +1,13 @@
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { forwardNetwork, ParameterStore } from '../../src/model/execute.ts';
 import type { Unit } from '../../src/model/graph.ts';
 import { compareGolden, LOGITS } from '../support/compareGolden.ts';
+import { dataDirectory } from '../support/data.ts';
 import { nmse, useGpu } from '../support/device.ts';
 import { doubleForward, searchedOutputs } from '../support/doubleForward.ts';
 import { noise } from '../support/floats.ts';
-import { patchesOf, TINY_VARIANTS, tinyModel } from '../support/goldenModel.ts';
+import { patchesOf, sharedModel, TINY_VARIANTS, tinyModel } from '../support/goldenModel.ts';
 import { everything } from '../support/gradients.ts';
 
 const shared = useGpu();
@@ -73,3 +75,24 @@ describe.each(TINY_VARIANTS)('%s, a tiny random model', (name) => {
     }
   });
 });
+
+const data = dataDirectory();
+if (data !== undefined) {
+  describe('Swins of the shared data, by timm 0.5.4', () => {
+    test.each([
+      [
+        'swin-mini-224',
+        [
+          ...['layers.0.blocks.1', 'layers.1.blocks.0.attn.qkv', 'layers.1.blocks.1', 'layers.2.blocks.1.mlp.fc1'],
+          ...['layers.2.downsample.reduction', 'layers.3.blocks.1'],
+        ],
+      ],
+      ['swin-mini-96-w6', ['layers.0.blocks.1', 'layers.1.blocks.1.attn.proj', 'layers.3.blocks.0']],
+    ])('%s', async (name, modules) => {
+      const golden = await sharedModel(join(data, 'golden-models', name), 'golden.safetensors');
+      const { device, pool } = shared;
+      using parameters = new ParameterStore(pool, golden.model);
+      await compareGolden({ device, pool, parameters }, golden, name, modules);
+    });
+  });
+}
