@@ -134,7 +134,7 @@ test('one click makes integers of the sample, those that Node makes of the same 
     expect(await page.locator('#layer-figures').innerText()).toMatch(/twin ranges, 8 bits/);
     await page.click('[data-curve=a] button');
     await page.waitForFunction(
-      () => (document.querySelector('[data-curve=a] progress') as HTMLProgressElement).value > 0,
+      () => (document.querySelector<HTMLProgressElement>('[data-curve=a] progress')?.value ?? 0) > 0,
     );
     expect(await page.locator('[data-curve=b] button').isDisabled()).toBe(true);
     await page.click('[data-curve=a] >> text=Cancel');
