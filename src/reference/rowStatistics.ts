@@ -1,15 +1,8 @@
-import { viewElement, type ScoreView } from './scoreElementwise.ts';
-
-export interface RowStatisticsShape {
-  readonly images: number;
-  readonly heads: number;
-  readonly rows: number;
-  readonly columns: number;
-  readonly view: ScoreView;
-}
+import type { RangeStatisticsShape } from './rangeStatistics.ts';
+import { viewElement } from './scoreElementwise.ts';
 
 /** Reference of `row_statistics.wgsl` in double: `[images * rows][max |x|, sum of squares]`. */
-export function rowStatisticsReference(source: Float32Array, shape: RowStatisticsShape): Float64Array {
+export function rowStatisticsReference(source: Float32Array, shape: RangeStatisticsShape): Float64Array {
   const { images, heads, rows, columns, view } = shape;
   const statistics: number[] = [];
   for (let image = 0; image < images; image++) {

@@ -43,7 +43,7 @@ async function dequantized(
   const shape = { images, heads: 1, rows, depth };
   const { codes, dispatches } = await encodeLeft(device, input, geometry.a, shape, [quantizer], scope);
   const buffers = { source: codes, scales: scope.upload(Float32Array.from(quantizer.scales), 'scale'), y: values };
-  const shown = await dequantize(device, buffers, { bits: 8, rows: images * rows, columns: depth });
-  submit(device, [...dispatches, shown]);
+  const dispatch = await dequantize(device, buffers, { bits: 8, rows: images * rows, columns: depth });
+  submit(device, [...dispatches, dispatch]);
   return values;
 }
