@@ -42,19 +42,13 @@ export function layerCharts(
   return [...charts, ...scores];
 }
 
-/** The chart has a name as a whole; those that Plot gives to the groups in it are no roles of theirs. */
-function unnamedGroups(chart: Element): Element {
-  for (const group of chart.querySelectorAll('g[aria-label]')) group.removeAttribute('aria-label');
-  return chart;
-}
-
 function figure({ title, lookFor, section }: Caption, what: string, chart: Element, ...more: Element[]): HTMLElement {
   const source = section === null ? '' : ` PTQ4ViT, ${section}.`;
   return element(
     'figure',
     {},
     element('figcaption', {}, element('b', {}, `${title}: ${what}`)),
-    unnamedGroups(chart),
+    chart,
     element('p', { class: 'look' }, `What to look for: ${lookFor}${source}`),
     ...more,
   );
