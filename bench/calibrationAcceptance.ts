@@ -34,7 +34,7 @@ const USAGE = `usage: node dist/bench/calibrationAcceptance.js [options] [${Obje
   --seeds 0,1,2            seeds of accuracy and outliers; the others run with the first
   --eval 468               evaluation photos
   --count 32               calibration photos
-  --widths W8A8,W6A6       rows of accuracy and outliers to run; all when absent
+  --widths W8A8,W6A6       widths of accuracy, outliers, datafree and presets; all when absent
   --ablation-preset paper  what the ablation switches on and off`;
 
 interface Arguments {

@@ -2,7 +2,7 @@ import type { PresetName } from '../../src/calibrate/options.ts';
 import type { Comparison } from '../../src/evaluate/compare.ts';
 import { spreadCell, spreadOf, type Spread } from '../support/spread.ts';
 import { atLeast, atMost, printClaims, printTable, type Claim } from '../support/table.ts';
-import type { Section, Setting } from './section.ts';
+import { isWanted, type Section, type Setting } from './section.ts';
 import type { Subject } from './subject.ts';
 import { COMPARISON_HEADER, titleOf } from './trials.ts';
 
@@ -40,7 +40,7 @@ export const outliersSection: Section = async (setting) => checkGoals(setting, a
 async function checkGoals(setting: Setting, subject: Subject, goals: readonly Goal[]): Promise<number> {
   const rows: string[][] = [];
   const claims: Claim[] = [];
-  const asked = goals.filter((goal) => setting.widths?.includes(widthsOf(goal)) ?? true);
+  const asked = goals.filter((goal) => isWanted(setting, goal.weightBits, goal.activationBits));
   for (const goal of asked) {
     const { comparisons, seconds } = await overSeeds(setting, subject, goal);
     const [agreement, drop, divergence] = [
@@ -63,10 +63,6 @@ async function checkGoals(setting: Setting, subject: Subject, goals: readonly Go
   const photos = `${calibration.images.length} calibration photos, ${evaluation.images.length} others`;
   printTable(`${name}, ${photos}, ${seeds}`, ['', ...COMPARISON_HEADER, 'seconds'], rows);
   return printClaims(`${name}: accuracy`, claims);
-}
-
-function widthsOf({ weightBits, activationBits }: Goal): string {
-  return `W${weightBits}A${activationBits}`;
 }
 
 async function overSeeds(

@@ -1,7 +1,7 @@
 import { syntheticImages } from '../../src/calibrate/syntheticImages.ts';
 import { printTable } from '../support/table.ts';
 import { note, progressLines } from './progressLines.ts';
-import { firstSeed, type Section } from './section.ts';
+import { firstSeed, isWanted, type Section } from './section.ts';
 import { COMPARISON_HEADER, comparisonCells } from './trials.ts';
 
 const WIDTHS = [8, 6];
@@ -15,7 +15,7 @@ export const dataFreeSection: Section = async (setting) => {
   const images = await syntheticImages(setting.gpu, subject.model, setting.count, seed, control);
   note(`${images.length} synthetic images in ${((performance.now() - started) / 1000).toFixed(0)} s`);
   const rows: string[][] = [];
-  for (const bits of WIDTHS) {
+  for (const bits of WIDTHS.filter((width) => isWanted(setting, width, width))) {
     const overrides = { weightBits: bits, activationBits: bits, seed };
     for (const set of [subject.calibration, { name: 'synthetic', images }]) {
       const calibrated = await setting.trials.calibrated(subject, { preset: 'default', overrides, images: set });

@@ -2,7 +2,7 @@ import { CALIBRATORS, PRESET_NAMES, type PresetName } from '../../src/calibrate/
 import type { CalibrationOverrides } from '../../src/calibrate/presets.ts';
 import type { Comparison } from '../../src/evaluate/compare.ts';
 import { printClaims, printTable, yes } from '../support/table.ts';
-import { firstSeed, type Section } from './section.ts';
+import { firstSeed, isWanted, type Section } from './section.ts';
 import { COMPARISON_HEADER, comparisonCells, type Trial } from './trials.ts';
 
 const WIDTHS = [8, 6];
@@ -27,7 +27,7 @@ export const presetsSection: Section = async (setting) => {
     })),
   ];
   let failed = 0;
-  for (const bits of WIDTHS) {
+  for (const bits of WIDTHS.filter((width) => isWanted(setting, width, width))) {
     const rows: Row[] = [];
     for (const { name, preset, own } of named) {
       const trial: Trial = { preset, overrides: { weightBits: bits, activationBits: bits, seed, ...own } };

@@ -15,12 +15,17 @@ export interface Setting {
   /** Calibration images of a run; 32 in every claim. */
   readonly count: number;
   readonly ablationPreset: PresetName;
-  /** Rows of accuracy and outliers to run, such as `W8A8`; all when undefined. */
+  /** Widths to run, such as `W8A8`; all when undefined. */
   readonly widths: readonly string[] | undefined;
 }
 
 /** Prints its tables and returns how many claims do not hold. */
 export type Section = (setting: Setting) => Promise<number>;
+
+/** Whether a section is to run these bits of weights and activations. */
+export function isWanted({ widths }: Setting, weightBits: number, activationBits: number): boolean {
+  return widths?.includes(`W${weightBits}A${activationBits}`) ?? true;
+}
 
 /** The seed of what is run once. */
 export function firstSeed({ seeds }: Setting): number {
