@@ -17,6 +17,7 @@ import { integerRecipe } from './integerRecipe.ts';
 import { meanBits } from './layerPlan.ts';
 import { drawsOf, logitGradients, perturbationGradients } from './logitGradients.ts';
 import { layerOptions, type CalibrationOptions } from './options.ts';
+import { photographicShare } from './photographicShare.ts';
 import { pipelined } from './pipelined.ts';
 import { WorkMeter, type Control } from './progress.ts';
 import { layerWork, quantizeLayer, type QuantizedLayer } from './quantizeLayer.ts';
@@ -56,6 +57,11 @@ export interface CalibrationControl extends Control {
  * images: 0.001.
  */
 const FEWEST_FOLDING_TOKENS = 1024;
+/**
+ * Share of photographic patches below which nothing is folded: the ranges of channels are then not those that the model will see.
+ * DeiT-Tiny W6A6 without compensation, 32 images of noise, 156 photos: KL 0.95 with folding, 0.06 without. Line drawings have 0.2 and more.
+ */
+const LEAST_FOLDING_SHARE = 0.1;
 
 /** Work of a float multiply-accumulate in units of a candidate's integer one, measured on software adapters; for progress only. */
 const FLOAT_MAC_WORK = 3;
@@ -99,6 +105,7 @@ class CalibrationRun {
   readonly #meter: WorkMeter;
   readonly #statistics: ForwardStatistics;
   readonly #channels: ChannelStatistics;
+  readonly #folds: boolean;
   readonly #stages: Record<string, number> = {};
   readonly #quantized = new Map<string, QuantizedLayer>();
   #candidates = 0;
@@ -125,6 +132,7 @@ class CalibrationRun {
     this.#meter = new WorkMeter(control, this.#totalWork());
     this.#statistics = startStatistics(model.network, images.length);
     this.#channels = startChannelStatistics(model.network, images.length);
+    this.#folds = this.#mayFold();
   }
 
   async execute(): Promise<CalibrationResult> {
@@ -167,10 +175,12 @@ class CalibrationRun {
     };
   }
 
-  /** Whether enough tokens are seen to tell the range of a channel that others will reach. */
-  get #folds(): boolean {
+  /** Whether enough tokens, of images that show something, are seen to tell the range of a channel that others will reach. */
+  #mayFold(): boolean {
+    if (this.#options.folding === 'none') return false;
     const tokens = Math.max(0, ...this.#channels.tensors.map(({ rows }) => rows));
-    return this.#options.folding !== 'none' && this.#images.length * tokens >= FEWEST_FOLDING_TOKENS;
+    if (this.#images.length * tokens < FEWEST_FOLDING_TOKENS) return false;
+    return photographicShare(this.#given, this.#model.config) >= LEAST_FOLDING_SHARE;
   }
 
   get #needsGradient(): boolean {

@@ -10,6 +10,7 @@ import { modelSizes } from '../../src/model/config.ts';
 import type { Model } from '../../src/model/load.ts';
 import { useGpu } from '../support/device.ts';
 import { doubleScores } from '../support/doubleScores.ts';
+import { noise } from '../support/floats.ts';
 import { sampleImages, shallowSample } from '../support/sample.ts';
 
 const shared = useGpu();
@@ -71,6 +72,18 @@ test('every layer of a folded and compensated network states the error that its 
   for (const { layer, expected } of scores) {
     expect(layer.score / expected, `${layer.name}: ${layer.score} against ${expected}`).toBeCloseTo(1, 3);
   }
+});
+
+test('nothing is folded for images that show nothing, however many', async () => {
+  const options = { ...calibrationOptions('fast'), candidates: 2 };
+  const { width } = model.config.preprocessing;
+  const drawn = Array.from({ length: 16 }, (_, i): CalibrationImage => {
+    const rgb = Uint8Array.from(noise(3 * width ** 2, i + 1, 127), (v) => Math.round(v + 127.5));
+    return { file: `noise-${i}`, sha256: String(i).padStart(64, '0'), rgb };
+  });
+  expect((await calibrate(shared.gpu, model, drawn, options)).prepared).toBe(model);
+  const photos = await sampleImages(model, 'calib', 16);
+  expect((await calibrate(shared.gpu, model, photos, options)).prepared).not.toBe(model);
 });
 
 describe('presets', () => {
