@@ -6,9 +6,6 @@ import { COMPARISON_HEADER, comparisonCells } from './trials.ts';
 
 const WIDTHS = [8, 6, 4];
 
-/** Below the widths of the paper a range that clips is no small error, and the second-order score misjudges it (docs/results.md). */
-const FEWEST_BITS_OF_HESSIAN = 6;
-
 /** The paper's ablation (PTQ4ViT, table 3) on DeiT-Tiny, with the fast search so that it ends. */
 export const ablationSection: Section = async (setting) => {
   const { model, calibration, evaluation } = await setting.tiny();
@@ -53,11 +50,9 @@ function orderClaims(rows: readonly AblationRow[], bits: number): Claim[] {
   };
   const below = (what: string, better: number, worse: number) =>
     yes(`W${bits}A${bits}: ${what}`, better < worse, `${better.toFixed(4)} against ${worse.toFixed(4)}`);
-  const twins = below('twin ranges help with Hessian', divergence(true, true), divergence(true, false));
-  if (bits < FEWEST_BITS_OF_HESSIAN) return [twins];
   return [
     below('Hessian helps without twin ranges', divergence(true, false), divergence(false, false)),
     below('Hessian helps with twin ranges', divergence(true, true), divergence(false, true)),
-    twins,
+    below('twin ranges help with Hessian', divergence(true, true), divergence(true, false)),
   ];
 }

@@ -10,7 +10,7 @@ import { modelSizes } from '../../src/model/config.ts';
 import type { Model } from '../../src/model/load.ts';
 import { useGpu } from '../support/device.ts';
 import { doubleScores } from '../support/doubleScores.ts';
-import { noise } from '../support/floats.ts';
+import { noiseImages } from '../support/randomModel.ts';
 import { sampleImages, shallowSample } from '../support/sample.ts';
 
 const shared = useGpu();
@@ -76,12 +76,7 @@ test('every layer of a folded and compensated network states the error that its 
 
 test('nothing is folded for images that show nothing, however many', async () => {
   const options = { ...calibrationOptions('fast'), candidates: 2 };
-  const { width } = model.config.preprocessing;
-  const drawn = Array.from({ length: 16 }, (_, i): CalibrationImage => {
-    const rgb = Uint8Array.from(noise(3 * width ** 2, i + 1, 127), (v) => Math.round(v + 127.5));
-    return { file: `noise-${i}`, sha256: String(i).padStart(64, '0'), rgb };
-  });
-  expect((await calibrate(shared.gpu, model, drawn, options)).prepared).toBe(model);
+  expect((await calibrate(shared.gpu, model, await noiseImages(model, 16), options)).prepared).toBe(model);
   const photos = await sampleImages(model, 'calib', 16);
   expect((await calibrate(shared.gpu, model, photos, options)).prepared).not.toBe(model);
 });
